@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Everything a checkout can do. `make help` lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# What is slow to make lies outside the checkout, keyed by what it is made from.
+CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/baremetal-bigdata
+export BB_CACHE := $(CACHE)
+
+# The lab: its name and its addresses. Another pair gives another lab beside the first.
+BB_LAB ?= lab
+BB_LAB_PREFIX ?= 10.231.7
+export BB_LAB BB_LAB_PREFIX
+
+VENV := .venv
+PYTHON ?= python3
+TOOLS := $(CURDIR)/$(VENV)/bin
+export PATH := $(TOOLS):$(PATH)
+
+# Extra arguments for ansible-playbook, such as EXTRA='-e hazelcast_replicas=4'.
+EXTRA ?=
+PLAYBOOK = ansible-playbook -i inventories/lab
+STATE = .$(BB_LAB)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+##@ The lab: a bare-metal site in miniature on this machine
+
+.PHONY: demo
+demo: mirror ## Bare hosts to a running cluster with Hazelcast on it, then show how to look at it
+	@$(PLAYBOOK) site.yml $(EXTRA)
+	@echo
+	@echo "kubectl:  export KUBECONFIG=$(CURDIR)/$(STATE)/kubeconfig"
+	@echo "hosts:    ssh -F $(STATE)/ssh_config cp1"
+
+.PHONY: converge
+converge: .collections $(VENV) ## Run site.yml on the lab again (EXTRA='-e ...' for settings, EXTRA='--check --diff' to look)
+	@$(PLAYBOOK) site.yml $(EXTRA)
+
+.PHONY: mirror
+mirror: lab-up ## Fill the lab's mirror, and point the lab's hosts at it
+	@$(PLAYBOOK) playbooks/mirror.yml
+	@$(PLAYBOOK) lab/prepare.yml
+
+.PHONY: lab-up
+lab-up: .collections $(VENV) ## Start the lab's hosts, bare
+	@$(PLAYBOOK) lab/create.yml
+
+.PHONY: lab-down
+lab-down: .collections $(VENV) ## Remove the lab's hosts, their volumes, their network and the lab's state
+	@$(PLAYBOOK) lab/destroy.yml
+
+##@ Tests
+
+.PHONY: test
+test: lint unit sanity molecule ## Everything that CI runs
+
+.PHONY: lint
+lint: .collections $(VENV) ## ansible-lint, yamllint, ruff
+	ruff check .
+	ruff format --check .
+	yamllint --strict .
+	ansible-lint --offline
+
+.PHONY: unit
+unit: .collections $(VENV) ## Unit tests, and tests against a real API server on loopback
+	pytest tests/unit tests/api
+
+.PHONY: sanity
+sanity: .collections $(VENV) ## ansible-test sanity
+	tests/sanity.sh
+
+.PHONY: molecule
+molecule: .collections $(VENV) ## The molecule scenario `default`: four passes on a site of its own, then its verification
+	tests/molecule.sh default
+
+.PHONY: bench
+bench: .collections $(VENV) ## Measure against the budgets of docs/architecture.md
+	tests/bench/run.sh
+
+##@ The collection
+
+.PHONY: build
+build: $(VENV) ## Build the collection's artifact
+	ansible-galaxy collection build --force
+
+.PHONY: clean
+clean: ## Remove exactly what make created here: labs, tools, built collections (the cache stays; see clean-cache)
+	@for state in .lab*; do \
+	    [ -d "$$state" ] || continue; \
+	    BB_LAB="$${state#.}" $(MAKE) lab-down; \
+	done
+	@rm -rf .collections .ansible .pytest_cache .ruff_cache .hypothesis baremetal-bigdata-*.tar.gz
+	@rm -rf $(VENV)
+
+.PHONY: clean-cache
+clean-cache: ## Remove the cache: tools, built artifacts and images
+	@podman images --quiet 'localhost/baremetal-bigdata-*' 2>/dev/null | sort -u | xargs -r podman rmi --force
+	@chmod -R u+w $(CACHE) 2>/dev/null; rm -rf $(CACHE)
+
+# Python tools, in the cache and keyed by their pins; the checkout holds a link.
+$(VENV): requirements.txt lab/prerequisites.sh lab/venv.sh
+	@lab/prerequisites.sh
+	@lab/venv.sh $(VENV) $(CACHE) $(PYTHON)
+
+# Ansible finds the checkout under the collection's name.
+.collections:
+	@mkdir -p .collections/ansible_collections/baremetal
+	@ln -sfn ../../.. .collections/ansible_collections/baremetal/bigdata

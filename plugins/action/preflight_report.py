@@ -1,0 +1,207 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what the preflight's rules need on the controller, and reports what they find."""
+
+from __future__ import annotations
+
+import os
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.utils.vars import load_extra_vars
+from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
+from ansible_collections.baremetal.bigdata.plugins.module_utils import artifacts, preflight
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils import catalogue, role_specs
+
+try:
+    from ansible._internal._datatag._tags import Origin
+except ImportError:  # Only to say where a variable is set.
+    Origin = None
+
+
+# Anything else is a secret of ansible-vault, which is not opened here.
+_PLAIN = (str, int, float, bool, list, dict, type(None))
+
+
+class ActionModule(ActionBase):
+    """Judges all hosts of the play at once."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp=None, task_vars=None):
+        result = super().run(tmp, task_vars)
+        _spec, args = self.validate_argument_spec(
+            argument_spec={
+                "probe": {"type": "str", "required": True},
+                "groups": {"type": "dict", "required": True},
+                "settings": {"type": "dict", "required": True},
+                "controller_files": {"type": "dict", "default": {}},
+                "lock_file": {"type": "str", "default": ""},
+                "ignore": {"type": "list", "elements": "str", "default": []},
+                "own_variables": {"type": "list", "elements": "str", "default": []},
+            }
+        )
+        hostvars = task_vars["hostvars"]
+        names = list(task_vars.get("ansible_play_hosts_all") or task_vars["ansible_play_hosts"])
+        raw = {name: hostvars.raw_get(name) for name in names}
+        hosts = {name: self._host(values.get(args["probe"])) for name, values in raw.items()}
+
+        members = task_vars.get("groups") or {}
+        groups = {role: list(members.get(group) or []) for role, group in args["groups"].items()}
+        versions, unreadable = self._supported_versions(args["lock_file"])
+        settings = dict(
+            args["settings"],
+            group_names=args["groups"],
+            supported_versions=versions,
+            missing_files={
+                variable: path
+                for variable, path in args["controller_files"].items()
+                if path and not os.path.isfile(str(path))
+            },
+        )
+        findings = preflight.evaluate(settings, groups, hosts) + unreadable
+        findings += self._variables(raw, hostvars, args["own_variables"])
+        findings = preflight.apply_ignore(findings, args["ignore"])
+
+        for name, host in hosts.items():
+            if host["facts"]:
+                self._display.v(f"preflight: {name}: {preflight.summary(host['facts'])}")
+        report = preflight.format_report(findings, len(names))
+        result.update(changed=False, findings=[finding.as_dict() for finding in findings], msg=report)
+        if any(finding.severity == preflight.ERROR for finding in findings):
+            result["failed"] = True
+        else:
+            for line in preflight.warning_lines(findings):
+                self._display.warning(line)
+        return result
+
+    @staticmethod
+    def _host(probe):
+        if isinstance(probe, dict) and isinstance(probe.get("facts"), dict):
+            return {"roles": probe["roles"], "facts": probe["facts"], "settings": probe["settings"]}
+        host = {"roles": [], "facts": None, "settings": {}}
+        if isinstance(probe, dict):
+            # A host that answers but cannot be looked at would fail in every later play.
+            if not (probe.get("unreachable") or probe.get("skipped")):
+                host["severity"] = preflight.ERROR
+                text = str(probe.get("module_stderr") or probe.get("module_stdout") or probe.get("msg") or "")
+                host["reason"] = " ".join(text.removeprefix("Task failed: ").split())[:300] or None
+        return host
+
+    @staticmethod
+    def _supported_versions(lock_file):
+        """The releases that can be installed, and a finding when the list that says so cannot be read."""
+        try:
+            # A lock file that is not there is a finding of its own; the collection's list says what it could hold.
+            content, _path = catalogue.load(lock_file if lock_file and os.path.isfile(lock_file) else "")
+        except (OSError, ValueError, yaml.YAMLError, artifacts.ArtifactError) as error:
+            return [], [
+                preflight.Finding(
+                    preflight.INVENTORY,
+                    "controller_files",
+                    "a readable list of artifacts",
+                    str(error),
+                    "fill the mirror again (playbooks/mirror.yml writes the lock file)",
+                    preflight.ERROR,
+                )
+            ]
+        return artifacts.kubernetes_versions(content), []
+
+    # --- variables ---
+
+    def _variables(self, raw, hostvars, own):
+        """Findings about names and values that the inventory, the play and the command line set."""
+        specs = role_specs.load()
+        options, known = role_specs.options(specs), role_specs.known_names(specs)
+        settings = list(self._set_by_the_user(hostvars))
+        findings = preflight.check_variable_names(
+            [(str(name), where) for name, _value, where, _host in settings], known, list(specs), own
+        )
+        seen = set()
+        for name, value, where, host in settings:
+            spec = options.get(str(name))
+            # The plugin's choices have a check of their own.
+            if spec is None or name == "cluster_network_plugin" or not isinstance(value, _PLAIN):
+                continue
+            key = (str(name), where, repr(value))
+            if _is_template(value):
+                key += (host,)
+                value = self._template(value, raw, host)
+                if value is None:
+                    continue
+            if key not in seen:
+                seen.add(key)
+                findings += check_value(str(name), value, spec, where)
+        return findings
+
+    def _template(self, value, raw, host):
+        """What a template comes to on a host of the play; None where that cannot be said here."""
+        name = host if host in raw else next(iter(raw), None)
+        if name is None:
+            return None
+        try:
+            return self._templar.copy_with_new_env(available_variables=raw[name]).template(value)
+        except Exception:
+            # It may need facts, or a default of the role that it is for: judged where it is used.
+            return None
+
+    def _set_by_the_user(self, hostvars):
+        """(name, raw value, where it is set, a host that it holds for)."""
+        inventory, loader = hostvars._inventory, self._loader
+        base = loader.get_basedir()
+        entities = [*inventory.groups.values(), *inventory.hosts.values()]
+        for entity in entities:
+            is_group = hasattr(entity, "child_groups")
+            hosts = entity.get_hosts() if is_group else [entity]
+            host = hosts[0].name if hosts else None
+            title = "{} {}".format("group" if is_group else "host", entity.name)
+            for source in (
+                entity.vars,
+                get_vars_from_inventory_sources(loader, inventory._sources, [entity], "all"),
+                get_vars_from_path(loader, base, [entity], "all"),
+            ):
+                for name, value in source.items():
+                    yield name, value, _where(name, value, title), host
+        play = getattr(self._task, "play", None)
+        for name, value in (getattr(play, "vars", None) or {}).items():
+            yield name, value, _where(name, value, "play"), None
+        for name, value in load_extra_vars(loader).items():
+            yield name, value, "extra variable", None
+
+
+def check_value(name, value, spec, where):
+    """Findings about one variable's type, choices and range."""
+    validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
+    if validated.error_messages:
+        return [
+            preflight.Finding(
+                preflight.INVENTORY,
+                "variable_value",
+                role_specs.expectation(name, spec),
+                f"{'a secret' if spec.get('no_log') else repr(value)} ({where}): {validated.error_messages[0]}",
+                f"correct {name}",
+                preflight.ERROR,
+            )
+        ]
+    return preflight.check_variable_range(name, spec.get("type", "str"), validated.validated_parameters[name], where)
+
+
+def _is_template(value):
+    if isinstance(value, str):
+        return "{{" in value or "{%" in value
+    if isinstance(value, dict):
+        return any(_is_template(item) for item in value.values())
+    return isinstance(value, list) and any(_is_template(item) for item in value)
+
+
+def _where(name, value, title):
+    """File and line where a variable is set, or what it belongs to."""
+    origin = Origin and (Origin.get_tag(name) or Origin.get_tag(value))
+    path = origin and origin.path
+    if not path:
+        return title
+    path = os.path.relpath(path) if not os.path.relpath(path).startswith("..") else path
+    return f"{path}:{origin.line_num}" if origin.line_num else path

@@ -1,0 +1,725 @@
+# Copyright (c) 2026 The baremetal.bigdata maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stdout callback: a run tells its story."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: story
+type: stdout
+short_description: A run tells its story in phases
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Shows a run as phases (a phase is a play), and in each only what changed or failed, with the hosts.
+    Tasks that changed nothing or were skipped are counted, not shown.
+  - While a task takes long, tells which task, and on which hosts it still runs.
+  - Ends, also after a failure, with the phases and their times, the slowest tasks, the usual C(PLAY RECAP), and
+    what is up, what to open and what to do next; after a failure, what failed where, and the command that resumes.
+    That is the same command again, since roles converge. It never adds C(--limit), since plays read facts of
+    hosts outside it, nor C(--start-at-task), which leaves out what later tasks need.
+  - With C(-v) and above everything is shown as the C(default) callback shows it, followed by the closing summary.
+  - Roles add to the closing summary by M(ansible.builtin.set_stats), see the examples. The sections are C(up),
+    C(open) and C(next), each a dictionary of title and text (or a list of lines). Those of several roles are merged.
+extends_documentation_fragment:
+  - ansible.builtin.default_callback
+  - ansible.builtin.result_format_callback
+requirements:
+  - set as stdout in configuration
+options:
+  progress_after:
+    description:
+      - Seconds after which a running task is first mentioned, and between two mentions after that (doubled each
+        time, up to two minutes). V(0) never mentions it.
+    type: int
+    default: 15
+    env:
+      - name: BB_STORY_PROGRESS
+    ini:
+      - section: callback_story
+        key: progress_after
+  slow_seconds:
+    description: Seconds from which a task is listed among the slowest.
+    type: float
+    default: 5
+    ini:
+      - section: callback_story
+        key: slow_seconds
+  json_path:
+    description:
+      - File to which the figures of the run are written as JSON, whether it failed or not; phases with their
+        seconds and hosts, results by status, share of skipped results, changed by host, slowest tasks, failures.
+    type: path
+    env:
+      - name: BB_STORY_JSON
+    ini:
+      - section: callback_story
+        key: json_path
+  resume_command:
+    description:
+      - What to tell the operator to run after a failure, where that is not the C(ansible-playbook) command itself
+        but what called it, such as V(make demo).
+    type: str
+    env:
+      - name: BB_STORY_RESUME
+    ini:
+      - section: callback_story
+        key: resume_command
+"""
+
+EXAMPLES = r"""
+# ansible.cfg
+# [defaults]
+# stdout_callback = baremetal.bigdata.story
+
+- name: Tell what is up
+  ansible.builtin.set_stats:
+    data:
+      story:
+        up:
+          Kubernetes: 1.36.3, 3 nodes Ready
+        open:
+          Kubernetes API: https://192.0.2.10:6443
+        next:
+          Look at the nodes: kubectl --kubeconfig kubeconfig get nodes
+"""
+
+import atexit
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections import Counter
+
+from ansible import constants as C
+from ansible.playbook.block import Block
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as DefaultCallback
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils import story_text as text
+
+_SLOWEST_SHOWN = 5
+_SLOWEST_WRITTEN = 20
+_LONGEST_PAUSE = 120
+# A prompt waits for a person, who knows.
+_SILENT_ACTIONS = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
+
+
+@dataclasses.dataclass
+class _Phase:
+    number: int
+    name: str
+    uuid: str
+    started: float
+    check: bool
+    seconds: float = 0.0
+    tasks: int = 0
+    announced: bool = False
+    hosts: dict = dataclasses.field(default_factory=dict)
+    results: Counter = dataclasses.field(default_factory=Counter)
+
+
+@dataclasses.dataclass
+class _Running:
+    """A task between its start and its last result; its dictionaries are by host."""
+
+    name: str
+    path: str
+    action: str
+    phase: int
+    check: bool
+    started: float
+    pause: float
+    mention_at: float
+    seconds: float = 0.0
+    hosts: dict = dataclasses.field(default_factory=dict)
+    attempts: dict = dataclasses.field(default_factory=dict)
+    changed: dict = dataclasses.field(default_factory=dict)
+    failed_items: dict = dataclasses.field(default_factory=dict)
+    diffs: dict = dataclasses.field(default_factory=dict)
+    last_failure: str = ""
+
+
+@dataclasses.dataclass
+class _Failure:
+    host: str
+    label: str
+    task: str
+    path: str
+    message: str
+    phase: int
+    unreachable: bool
+
+
+class CallbackModule(DefaultCallback):
+    """Counts in every mode; prints its own way only without C(-v)."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "stdout"
+    CALLBACK_NAME = "baremetal.bigdata.story"
+
+    def __init__(self):
+        super().__init__()
+        self._started = time.monotonic()
+        self._started_at = time.time()
+        self._phases: list[_Phase] = []
+        self._play_names: list[str] = []
+        self._running: dict[str, _Running] = {}
+        self._slowest: list[tuple[float, str, int]] = []
+        self._failures: list[_Failure] = []
+        # The timer reads what the callback's methods write.
+        self._guard = threading.RLock()
+        self._stop = threading.Event()
+        self._end_told = False
+        self._pid = 0
+
+    # ------------------------------------------------------------------ printing
+
+    @property
+    def _as_default(self) -> bool:
+        return self._display.verbosity > 0
+
+    def _say(self, line="", color=None, stderr=False):
+        self._display.display(line, color=color, stderr=stderr)
+
+    @staticmethod
+    def _flush():
+        # A pipe is buffered in blocks: without this, the log of a CI run stands still for minutes.
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
+
+    def _tell_changes(self):
+        """Print what finished tasks changed, one line a task, and forget the tasks that run nowhere any more."""
+        for uuid, task in list(self._running.items()):
+            if task.changed and not self._as_default:
+                self._tell_change(task)
+            task.changed, task.diffs = {}, {}
+            if not task.hosts:
+                self._slowest.append((task.seconds, task.name, task.phase))
+                del self._running[uuid]
+
+    def _tell_change(self, task):
+        items = list(dict.fromkeys(item for found in task.changed.values() for item in found))
+        word = "would change" if task.check else "changed"
+        # Results come in the order in which hosts finish; people look for the inventory's.
+        order = list(self._phases[-1].hosts)
+        hosts = sorted(task.changed, key=lambda label: _position(order, label))
+        self._say(f"  {word}  {task.name}  {text.changed_names(hosts, items)}", C.COLOR_CHANGED)
+        by_diff: dict[str, list[str]] = {}
+        for host in hosts:
+            if task.diffs.get(host):
+                by_diff.setdefault(task.diffs[host], []).append(host)
+        for diff, alike in by_diff.items():
+            if len(alike) < len(hosts):
+                self._say(f"    on {text.names(alike)}", C.COLOR_CHANGED)
+            self._say(text.indent(diff, 4))
+
+    def _announce_phase(self):
+        """Print the phase's heading; not before it has something to do."""
+        phase = self._phases[-1] if self._phases else None
+        if phase is None or phase.announced:
+            return
+        phase.announced = True
+        if self._as_default:
+            return
+        total = max(len(self._play_names), phase.number)
+        hosts = text.names(self._play_hosts())
+        where = f"  on {hosts}" if hosts else ""
+        self._say(f"\n{phase.number}/{total} {phase.name}{where}{'  (check)' if phase.check else ''}")
+
+    def _play_hosts(self) -> list[str]:
+        try:
+            inventory = self._play.get_variable_manager()._inventory
+            return [host.name for host in inventory.get_hosts(self._play.hosts)]
+        except Exception:
+            # Only a nicety of the heading, and no public way to it.
+            return []
+
+    def _close_phase(self):
+        self._tell_changes()
+        if not self._phases:
+            return
+        phase = self._phases[-1]
+        now = time.monotonic()
+        phase.seconds, phase.started = phase.seconds + now - phase.started, now
+        if phase.announced and not self._as_default:
+            bad = phase.results["failed"] or phase.results["unreachable"]
+            color = C.COLOR_ERROR if bad else C.COLOR_CHANGED if phase.results["changed"] else C.COLOR_OK
+            self._say(f"  {text.counts(phase.results, phase.check)} in {text.duration(phase.seconds)}", color)
+            self._flush()
+
+    # ------------------------------------------------------------------ progress
+
+    def _watch(self, stop):
+        while not stop.wait(1):
+            with self._guard:
+                self._mention_slow(time.monotonic())
+
+    def _mention_slow(self, now):
+        for task in self._running.values():
+            if not task.hosts or now < task.mention_at or task.action in _SILENT_ACTIONS:
+                continue
+            task.pause = min(task.pause * 2, _LONGEST_PAUSE)
+            task.mention_at = now + task.pause
+            waiting = []
+            for host in task.hosts:
+                attempt = task.attempts.get(host)
+                waiting.append(f"{host} (attempt {attempt[0]} of {attempt[1]})" if attempt else host)
+            since = text.duration(now - task.started)
+            self._say(f"  ... {since}  {task.name}  [still on {text.names(waiting)}]", C.COLOR_VERBOSE)
+            self._flush()
+
+    # ------------------------------------------------------------------ playbook and plays
+
+    def v2_playbook_on_start(self, playbook):
+        super().v2_playbook_on_start(playbook)
+        self._play_names.extend(play.get_name().strip() for play in playbook.get_plays())
+        self._end_told = False
+        if not self._pid:
+            self._pid = os.getpid()
+            atexit.register(self._at_exit)
+        if self.get_option("progress_after") > 0:
+            self._stop = threading.Event()
+            threading.Thread(target=self._watch, args=(self._stop,), name="story", daemon=True).start()
+
+    def v2_playbook_on_play_start(self, play):
+        with self._guard:
+            self._play = play
+            if self._phases and self._phases[-1].uuid == play._uuid:
+                # The next batch of a serial play is the same phase.
+                self._tell_changes()
+            else:
+                self._close_phase()
+                self._phases.append(
+                    _Phase(
+                        number=len(self._phases) + 1,
+                        name=play.get_name().strip() or "(no name)",
+                        uuid=play._uuid,
+                        started=time.monotonic(),
+                        check=bool(play.check_mode),
+                    )
+                )
+            if self._as_default:
+                super().v2_playbook_on_play_start(play)
+                self._flush()
+
+    def v2_playbook_on_no_hosts_matched(self):
+        if self._as_default:
+            super().v2_playbook_on_no_hosts_matched()
+
+    def v2_playbook_on_no_hosts_remaining(self):
+        if self._as_default:
+            super().v2_playbook_on_no_hosts_remaining()
+
+    # ------------------------------------------------------------------ tasks
+
+    def _add_task(self, task) -> _Running:
+        now = time.monotonic()
+        pause = self.get_option("progress_after")
+        path, here = task.get_path() or "", os.getcwd() + os.sep
+        self._running[task._uuid] = running = _Running(
+            # Here, since only during this call the name is templated.
+            name=re.sub(r"\s+", " ", task.get_name(include_role_fqcn=False)).strip(),
+            path=path[len(here) :] if path.startswith(here) else path,
+            action=task.action,
+            phase=self._phases[-1].number if self._phases else 0,
+            check=bool(task.check_mode),
+            started=now,
+            pause=pause,
+            mention_at=now + pause,
+        )
+        return running
+
+    def _start(self, task):
+        self._tell_changes()
+        self._announce_phase()
+        if task._uuid not in self._running:
+            self._add_task(task)
+            if self._phases:
+                self._phases[-1].tasks += 1
+        self._flush()
+
+    def v2_playbook_on_task_start(self, task, is_conditional):
+        with self._guard:
+            self._start(task)
+            if self._as_default:
+                super().v2_playbook_on_task_start(task, is_conditional)
+
+    def v2_playbook_on_handler_task_start(self, task):
+        with self._guard:
+            self._start(task)
+            if self._as_default:
+                super().v2_playbook_on_handler_task_start(task)
+
+    def v2_runner_on_start(self, host, task):
+        with self._guard:
+            if task._uuid in self._running:
+                self._running[task._uuid].hosts[host.get_name()] = True
+            if self._phases:
+                self._phases[-1].hosts[host.get_name()] = True
+            if self._as_default:
+                super().v2_runner_on_start(host, task)
+
+    def _task_of(self, result) -> _Running:
+        return self._running.get(result.task._uuid) or self._add_task(result.task)
+
+    def _ended(self, result, *statuses) -> _Running:
+        task = self._task_of(result)
+        host = result.host.get_name()
+        task.hosts.pop(host, None)
+        task.attempts.pop(host, None)
+        task.seconds = time.monotonic() - task.started
+        if self._phases:
+            self._phases[-1].results.update(statuses)
+        return task
+
+    # ------------------------------------------------------------------ results
+
+    def v2_runner_on_ok(self, result):
+        with self._guard:
+            # The recap does not count includes either.
+            include = isinstance(result.task, TaskInclude)
+            changed = bool(result.result.get("changed")) and not include
+            task = self._ended(result, *(["ok"] if not include else []), *(["changed"] if changed else []))
+            if changed:
+                task.changed.setdefault(self.host_label(result), [])
+            if self._as_default:
+                super().v2_runner_on_ok(result)
+                return
+            self._handle_warnings(result.result)
+            if not result.task.loop:
+                self._tell_debug(result)
+
+    def _tell_debug(self, result):
+        """Print what a debug task has to say; that is what it is for."""
+        found = result.result
+        if result.task.action not in C._ACTION_DEBUG or not found.get("_ansible_verbose_always") or "censored" in found:
+            return
+        self._tell_changes()
+        self._clean_results(found, result.task.action)
+        message = found.get("msg")
+        if isinstance(message, list) and all(isinstance(line, str) for line in message):
+            message = "\n".join(message)
+        if not isinstance(message, str):
+            shown = {key: value for key, value in found.items() if not key.startswith("_") and key != "item"}
+            message = text.structure(message if message is not None else shown)
+        label = self.host_label(result)
+        self._say(f"  {label}:\n{text.indent(message, 4)}" if "\n" in message else f"  {label}: {message}")
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        with self._guard:
+            rescued = not ignore_errors and _has_rescue(result.task)
+            task = self._ended(result, *(("ok", "ignored") if ignore_errors else ("rescued" if rescued else "failed",)))
+            message = self._remember_failure(task, result, False, ignore_errors)
+            if self._as_default:
+                super().v2_runner_on_failed(result, ignore_errors)
+                return
+            self._handle_warnings(result.result)
+            if ignore_errors:
+                self._tell_ignored(task, result, message)
+            elif rescued:
+                self._tell_failure("failed, rescue follows", C.COLOR_WARN, task, result, message)
+            else:
+                self._tell_failure("FAILED", C.COLOR_ERROR, task, result, message)
+
+    def v2_runner_on_unreachable(self, result):
+        with self._guard:
+            ignored = bool(result.task.ignore_unreachable)
+            task = self._ended(result, *(("ok", "ignored") if ignored else ("unreachable",)))
+            message = self._remember_failure(task, result, True, ignored)
+            if self._as_default:
+                super().v2_runner_on_unreachable(result)
+                return
+            self._handle_warnings(result.result)
+            if ignored:
+                self._tell_ignored(task, result, message)
+            else:
+                self._tell_failure("UNREACHABLE", C.COLOR_UNREACHABLE, task, result, message)
+
+    def _remember_failure(self, task, result, unreachable, ignored) -> str:
+        """Before anything is printed as default does, since that consumes the result."""
+        host, label = result.host.get_name(), self.host_label(result)
+        items = task.failed_items.pop(host, [])
+        if items and "censored" not in result.result:
+            message = "\n".join(f"item {item}:\n{text.indent(found, 2)}" for item, found in items)
+        else:
+            message = text.failure_text(result.result)
+        if not ignored:
+            self._failures.append(
+                _Failure(host, label, task.name, task.path, message, task.phase, unreachable=unreachable)
+            )
+        return message
+
+    def _tell_ignored(self, task, result, message):
+        self._say(f"  ignored  {task.name}  [{self.host_label(result)}]  {text.first_line(message)}", C.COLOR_SKIP)
+
+    def _tell_failure(self, word, color, task, result, message):
+        stderr = self.get_option("display_failed_stderr")
+        if task.changed:
+            # What a loop changed before it failed, and hosts that finished before this one.
+            self._tell_change(task)
+            task.changed, task.diffs = {}, {}
+        self._say(f"  {word}  {task.name}  [{self.host_label(result)}]", color, stderr)
+        if message == task.last_failure:
+            self._say("    the same as the host before", color, stderr)
+        else:
+            if task.path:
+                self._say(f"    at {task.path}", color, stderr)
+            self._say(text.indent(message, 4), color, stderr)
+        task.last_failure = message
+        self._flush()
+
+    def v2_runner_on_skipped(self, result):
+        with self._guard:
+            self._ended(result, "skipped")
+            if self._as_default:
+                super().v2_runner_on_skipped(result)
+            else:
+                self._handle_warnings(result.result)
+
+    def v2_runner_item_on_ok(self, result):
+        with self._guard:
+            if isinstance(result.task, TaskInclude):
+                return
+            if result.result.get("changed"):
+                items = self._task_of(result).changed.setdefault(self.host_label(result), [])
+                if not result.result.get("_ansible_no_log") and "censored" not in result.result:
+                    items.append(self._label(result))
+            if self._as_default:
+                super().v2_runner_item_on_ok(result)
+                return
+            self._handle_warnings(result.result)
+            self._tell_debug(result)
+
+    def v2_runner_item_on_failed(self, result):
+        with self._guard:
+            failed = self._task_of(result).failed_items.setdefault(result.host.get_name(), [])
+            failed.append((self._label(result), text.failure_text(result.result)))
+            if self._as_default:
+                super().v2_runner_item_on_failed(result)
+            else:
+                self._handle_warnings(result.result)
+
+    def v2_runner_item_on_skipped(self, result):
+        if self._as_default:
+            super().v2_runner_item_on_skipped(result)
+
+    def _label(self, result) -> str:
+        label = self._get_item_label(result.result)
+        label = label if isinstance(label, str) else json.dumps(label, default=str)
+        label = re.sub(r"\s+", " ", label)
+        return label if len(label) <= 40 else f"{label[:37]}..."
+
+    def v2_runner_retry(self, result):
+        with self._guard:
+            attempts, retries = result.result.get("attempts", 0), result.result.get("retries", 0)
+            self._task_of(result).attempts[result.host.get_name()] = (attempts + 1, retries)
+            if self._as_default:
+                super().v2_runner_retry(result)
+
+    def v2_on_file_diff(self, result):
+        with self._guard:
+            if self._as_default:
+                super().v2_on_file_diff(result)
+                return
+            found = result.result.get("results", []) if result.task.loop else [result.result]
+            diffs = [
+                self._get_diff(one["diff"])
+                for one in found
+                if isinstance(one, dict) and one.get("diff") and one.get("changed")
+            ]
+            self._task_of(result).diffs[self.host_label(result)] = "".join(diffs).strip("\n")
+
+    def v2_runner_on_async_poll(self, result):
+        if self._as_default:
+            super().v2_runner_on_async_poll(result)
+
+    def v2_runner_on_async_ok(self, result):
+        if self._as_default:
+            super().v2_runner_on_async_ok(result)
+
+    def v2_playbook_on_include(self, included_file):
+        if self._as_default:
+            super().v2_playbook_on_include(included_file)
+
+    # ------------------------------------------------------------------ the end
+
+    def v2_playbook_on_stats(self, stats):
+        with self._guard:
+            self._stop.set()
+            self._close_phase()
+            self._end_told = True
+            hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
+            failures = self._lasting_failures(hosts)
+            self._tell_phases()
+            super().v2_playbook_on_stats(stats)
+            self._tell_totals(hosts)
+            if failures:
+                self._tell_summary(stats, failed=True)
+                self._tell_failures(failures)
+            elif any(phase.check for phase in self._phases):
+                # What roles report is what will be up, not what is.
+                would = sum(phase.results["changed"] for phase in self._phases)
+                self._say(f"This was a check: nothing was changed, {would} task results would be.\n", C.COLOR_OK)
+            else:
+                self._tell_summary(stats, failed=False)
+            self._flush()
+            self._write_json(hosts, failures, complete=True)
+
+    def _lasting_failures(self, hosts) -> list[_Failure]:
+        """Failures without those that a rescue dealt with: the latest of each host, as many as its recap counts."""
+        left = {name: found["failures"] for name, found in hosts.items()}
+        lasting = []
+        for failure in reversed(self._failures):
+            if failure.unreachable:
+                lasting.append(failure)
+            elif left.get(failure.host, 0) > 0:
+                left[failure.host] -= 1
+                lasting.append(failure)
+        return lasting[::-1]
+
+    def _tell_phases(self):
+        ran = [phase for phase in self._phases if phase.announced]
+        if not ran:
+            return
+        self._display.banner("PHASES")
+        rows = [
+            [str(phase.number), phase.name, text.duration(phase.seconds), text.counts(phase.results, phase.check)]
+            for phase in ran
+        ]
+        for line in text.table(rows, right=(0, 2)):
+            self._say(line)
+        least = self.get_option("slow_seconds")
+        slow = [found for found in sorted(self._slowest, reverse=True) if found[0] >= least][:_SLOWEST_SHOWN]
+        if slow:
+            self._display.banner("SLOWEST TASKS")
+            for line in text.table([[text.duration(took), name] for took, name, _phase in slow], right=(0,)):
+                self._say(line)
+
+    def _tell_totals(self, hosts):
+        results, skipped = _totals(hosts)
+        share = f" ({100 * skipped / results:.0f} %)" if results else ""
+        took = text.duration(time.monotonic() - self._started)
+        self._say(f"{results} task results, {skipped} of them skipped{share}, in {took}.")
+
+    def _tell_summary(self, stats, failed):
+        for heading, lines in text.summary(stats.custom.get("_run", {}).get("story"), failed):
+            self._say(f"\n{heading}", C.COLOR_OK)
+            for line in lines:
+                self._say(f"  {line}")
+        if not failed:
+            self._say()
+
+    def _tell_failures(self, failures):
+        self._say("\nFailed", C.COLOR_ERROR)
+        alike: dict[tuple, list[_Failure]] = {}
+        for failure in failures:
+            alike.setdefault((failure.task, failure.message, failure.unreachable), []).append(failure)
+        for group in alike.values():
+            failure = group[0]
+            word = "unreachable at" if failure.unreachable else "at"
+            hosts = text.names(one.label for one in group)
+            phase = f", phase {self._phases[failure.phase - 1].name}" if failure.phase else ""
+            self._say(f"  {hosts}: {word} {failure.task}{phase}", C.COLOR_ERROR)
+            self._say(f"    {text.first_line(failure.message)}", C.COLOR_ERROR)
+        self._tell_resume()
+
+    def _tell_resume(self):
+        ahead = self._play_names[len(self._phases) :]
+        if ahead:
+            self._say(f"\nNot started: {text.names(ahead)}")
+        command = self.get_option("resume_command") or text.resume_command(sys.argv)
+        self._say("\nTo resume, put right what failed and run the same again; what is done stays done:", C.COLOR_OK)
+        self._say(f"  {command}\n")
+
+    def _at_exit(self):
+        """A run that was interrupted, or ended by an error outside its tasks, gets no stats: say at least this."""
+        if self._end_told or os.getpid() != self._pid or not self._phases:
+            return
+        self._end_told = True
+        self._stop.set()
+        # Without the guard, which the code that was interrupted may hold.
+        phase = self._phases[-1]
+        phase.seconds += time.monotonic() - phase.started
+        self._say(f"\nEnded early, in phase {phase.number} {phase.name}", C.COLOR_ERROR)
+        for task in list(self._running.values()):
+            if task.hosts:
+                self._say(f"  during {task.name}  [{text.names(task.hosts)}]", C.COLOR_ERROR)
+        self._tell_resume()
+        self._flush()
+        self._write_json({}, self._failures, complete=False)
+
+    def _write_json(self, hosts, failures, complete):
+        path = self.get_option("json_path")
+        if not path:
+            return
+        results, skipped = _totals(hosts)
+        totals = Counter()
+        for phase in self._phases:
+            totals.update(phase.results)
+        figures = {
+            "complete": complete,
+            "failed": bool(failures) or not complete,
+            "check": any(phase.check for phase in self._phases),
+            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_at)),
+            "seconds": round(time.monotonic() - self._started, 3),
+            "tasks": sum(phase.tasks for phase in self._phases),
+            "results": {status: totals[status] for status in text.STATUSES},
+            "task_results": results,
+            "skip_share": round(skipped / results, 4) if results else 0.0,
+            "hosts": hosts,
+            "changed": {host: found["changed"] for host, found in hosts.items()},
+            "phases": [
+                {
+                    "number": phase.number,
+                    "name": phase.name,
+                    "seconds": round(phase.seconds, 3),
+                    "hosts": list(phase.hosts),
+                    "tasks": phase.tasks,
+                    "results": {status: phase.results[status] for status in text.STATUSES},
+                }
+                for phase in self._phases
+            ],
+            "slowest": [
+                {"seconds": round(took, 3), "task": name, "phase": phase}
+                for took, name, phase in sorted(self._slowest, reverse=True)[:_SLOWEST_WRITTEN]
+            ],
+            "failures": [
+                {"host": found.host, "task": found.task, "path": found.path, "unreachable": found.unreachable}
+                for found in failures
+            ],
+        }
+        try:
+            with open(path, "w", encoding="utf-8") as stream:
+                json.dump(figures, stream, indent=2)
+                stream.write("\n")
+        except OSError as error:
+            self._display.warning(f"The figures of this run were not written to {path}: {error.strerror}.")
+
+
+def _position(order, label) -> int:
+    host = label.split(" -> ")[0]
+    return order.index(host) if host in order else len(order)
+
+
+def _totals(hosts) -> tuple[int, int]:
+    """Task results of all hosts, and how many of them were skipped, as the recap counts them."""
+    counted = ("ok", "failures", "unreachable", "skipped", "rescued")
+    return (
+        sum(found[status] for found in hosts.values() for status in counted),
+        sum(found["skipped"] for found in hosts.values()),
+    )
+
+
+def _has_rescue(task) -> bool:
+    """Whether the task stands in a block, however deep, that has a rescue section."""
+    child, parent = task, task._parent
+    while parent is not None:
+        if isinstance(parent, Block) and parent.rescue and any(part._uuid == child._uuid for part in parent.block):
+            return True
+        child, parent = parent, parent._parent
+    return False

@@ -1,0 +1,72 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: app_render
+short_description: Kubernetes objects of an app cluster
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Turns an app definition (C(kind=App)) and a cluster's settings (C(kind=AppCluster)) into Kubernetes objects.
+    Needs no cluster. Bad input is refused with every field that is wrong, what was expected and what was found.
+options:
+  _input:
+    description: The app definition.
+    type: dict
+    required: true
+  cluster:
+    description: The cluster's settings.
+    type: dict
+    required: true
+positional: cluster
+"""
+
+EXAMPLES = r"""
+- name: Write the manifests of a Hazelcast cluster
+  ansible.builtin.copy:
+    content: "{{ (definition | baremetal.bigdata.app_render(settings)).objects | to_nice_yaml }}"
+    dest: hazelcast.yml
+    mode: "0644"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(name), C(namespace) and C(selector) of the cluster.
+    - C(objects), all of them in the order in which they can be applied, and C(keep), their names as C(Kind/name).
+    - C(stages), the objects by role in start order, each with C(role), C(objects) and C(plan), that is how many
+      members the role shall have and how to ask the app about them.
+  type: dict
+"""
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
+
+
+def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
+    try:
+        app = load_app(definition)
+    except AppError as error:
+        raise AnsibleFilterError(f"the app definition cannot be used:\n{error}") from error
+    try:
+        loaded = load_cluster(cluster, app)
+        stages = engine.stages(loaded)
+    except AppError as error:
+        raise AnsibleFilterError(f"the settings of this {app.name} cluster cannot be used:\n{error}") from error
+    return {
+        "name": loaded.name,
+        "namespace": loaded.namespace,
+        "selector": engine.selector(loaded),
+        "keep": [f"{item['kind']}/{item['metadata']['name']}" for stage in stages for item in stage["objects"]],
+        "objects": [item for stage in stages for item in stage["objects"]],
+        "stages": stages,
+    }
+
+
+class FilterModule:
+    def filters(self) -> dict[str, Any]:
+        return {"app_render": app_render}

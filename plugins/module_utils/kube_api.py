@@ -1,0 +1,469 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A thin, read-only client of the Kubernetes API: GET, chunked lists and watches.
+
+It uses the standard library because the Kubernetes SDK takes longer to import, and to turn a large
+answer into its objects, than a whole discovery may take. Objects are the plain dictionaries that
+JSON gives; a list is handed out chunk by chunk, so that its size does not decide the memory used.
+
+Sources: https://kubernetes.io/docs/reference/using-api/api-concepts/ (chunks, watches, bookmarks,
+410 Gone), https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import http.client
+import json
+import os
+import random
+import socket
+import ssl
+import tempfile
+import time
+import typing as t
+from urllib.parse import urlencode, urlsplit
+
+from ansible.module_utils.basic import env_fallback
+
+try:
+    import yaml
+except ImportError:  # reported by load_kubeconfig, where it is needed
+    yaml = None  # type: ignore[assignment]
+
+ARGUMENT_SPEC = {
+    "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])},
+    "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
+}
+
+# Seconds that one read or connect may stay silent.
+REQUEST_TIMEOUT = 30
+# A watch is opened anew after this many seconds: a server behind a broken load balancer may never say that it is gone.
+WATCH_SECONDS = 240
+# etcd refuses objects above 1.5 MiB, and JSON may be larger than what is stored. A longer event is not an object.
+MAX_EVENT_BYTES = 16 * 1024 * 1024
+# Answers after which the same request may well succeed, and how often to ask again.
+_RETRY_STATUS = (429, 502, 503, 504)
+_RETRIES = 4
+
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+
+
+class KubeApiError(Exception):
+    """What went wrong, where, and what to do. ``status`` is the HTTP status, 0 where there was no answer."""
+
+    def __init__(self, message: str, status: int = 0, reason: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class ConnectionLost(KubeApiError):
+    """The server could not be reached or went away. Asking again later may succeed."""
+
+
+class Expired(KubeApiError):
+    """410 Gone: the resource version or the continue token is older than the history. List again."""
+
+
+# --- kubeconfig ------------------------------------------------------------------------------------
+
+
+class ClusterAccess(t.NamedTuple):
+    """What is needed to call one cluster as one user, taken from a kubeconfig. Certificates and keys are PEM."""
+
+    server: str
+    namespace: str = "default"
+    ca: str | None = None
+    insecure: bool = False
+    server_name: str | None = None
+    token: str | None = None
+    client_certificate: str | None = None
+    client_key: str | None = None
+    source: str = ""
+
+
+def kubeconfig_files(path: str | None = None) -> list[str]:
+    """The files that make up the kubeconfig: *path* (one file, or several joined as in $KUBECONFIG), or the default."""
+    if not path:
+        return [os.path.expanduser("~/.kube/config")]
+    if os.path.exists(path):
+        return [path]
+    return [os.path.expanduser(part) for part in path.split(os.pathsep) if part] or [path]
+
+
+def _parse(text: str, name: str) -> dict[str, t.Any]:
+    if yaml is None:
+        try:
+            content = json.loads(text)
+        except ValueError:
+            raise KubeApiError(f"{name} is YAML, and this Python has no PyYAML: install it.") from None
+    else:
+        try:
+            content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            # The message of a YAML error quotes the file, which holds secrets.
+            where = f", line {mark.line + 1}" if mark else ""
+            raise KubeApiError(f"{name}{where}: this kubeconfig is not valid YAML.") from None
+    if not isinstance(content, dict):
+        raise KubeApiError(f"{name}: expected a kubeconfig (a mapping), found {type(content).__name__}.")
+    return content
+
+
+def load_kubeconfig(path: str | None = None, context: str | None = None) -> ClusterAccess:
+    """Read the kubeconfig and resolve one context.
+
+    Of several files, the first one that defines a name wins, as in kubectl. Raises KubeApiError, with what was
+    expected and found, for whatever is missing or not supported.
+    """
+    clusters: dict[str, tuple[dict, str]] = {}
+    users: dict[str, tuple[dict, str]] = {}
+    contexts: dict[str, tuple[dict, str]] = {}
+    current = ""
+    files = kubeconfig_files(path)
+    found = [name for name in files if os.path.exists(name)]
+    if not found:
+        raise KubeApiError(
+            f"No kubeconfig: {' and '.join(files)} not found. Set the option kubeconfig or K8S_AUTH_KUBECONFIG to the "
+            "administrator's kubeconfig that the installation left on the controller."
+        )
+    for name in found:
+        try:
+            with open(name, encoding="utf-8") as stream:
+                content = _parse(stream.read(), name)
+        except OSError as error:
+            raise KubeApiError(f"{name} cannot be read: {error.strerror}.") from error
+        current = current or content.get("current-context") or ""
+        for target, kind, key in (
+            (clusters, "clusters", "cluster"),
+            (users, "users", "user"),
+            (contexts, "contexts", "context"),
+        ):
+            for entry in content.get(kind) or []:
+                target.setdefault(entry.get("name", ""), (entry.get(key) or {}, name))
+
+    def pick(entries: dict[str, tuple[dict, str]], name: str, kind: str) -> tuple[dict, str]:
+        if name not in entries:
+            known = ", ".join(sorted(entries)) or "none"
+            raise KubeApiError(f"{', '.join(found)}: no {kind} named {name!r}; there are: {known}.")
+        return entries[name]
+
+    wanted = context or current
+    if not wanted:
+        raise KubeApiError(
+            f"{', '.join(found)}: no current-context. Set the option context to one of: "
+            f"{', '.join(sorted(contexts)) or 'none'}."
+        )
+    chosen, _dummy = pick(contexts, wanted, "context")
+    cluster, cluster_file = pick(clusters, chosen.get("cluster") or "", "cluster")
+    user, user_file = pick(users, chosen["user"], "user") if chosen.get("user") else ({}, cluster_file)
+
+    for key in ("exec", "auth-provider", "username", "as"):
+        if user.get(key):
+            raise KubeApiError(
+                f"{user_file}: user {chosen['user']!r} authenticates by {key!r}, which is not supported. Use a "
+                "client certificate, a token or a tokenFile, for example of a ServiceAccount (kubectl create token)."
+            )
+    if cluster.get("proxy-url"):
+        raise KubeApiError(f"{cluster_file}: cluster {chosen['cluster']!r} has a proxy-url, which is not supported.")
+
+    def material(entry: dict, file: str, key: str) -> str | None:
+        """The text of inline data, or of the file named beside it (relative to the kubeconfig)."""
+        if entry.get(f"{key}-data"):
+            try:
+                return base64.b64decode(entry[f"{key}-data"], validate=True).decode()
+            except (binascii.Error, ValueError):
+                raise KubeApiError(f"{file}: {key}-data is not base64 of a PEM text.") from None
+        return _read(entry[key], file, key) if entry.get(key) else None
+
+    def _read(name: str, file: str, key: str) -> str:
+        name = os.path.join(os.path.dirname(os.path.abspath(file)), name)
+        try:
+            with open(name, encoding="utf-8") as stream:
+                return stream.read()
+        except OSError as error:
+            raise KubeApiError(f"{file}: {key} {name} cannot be read: {error.strerror}.") from error
+
+    token = user.get("token")
+    if not token and user.get("tokenFile"):
+        token = _read(user["tokenFile"], user_file, "tokenFile").strip()
+    server = cluster.get("server") or ""
+    if urlsplit(server).scheme not in ("https", "http") or not urlsplit(server).hostname:
+        raise KubeApiError(
+            f"{cluster_file}: server of cluster {chosen['cluster']!r}: expected https://HOST:PORT, found {server!r}."
+        )
+    return ClusterAccess(
+        server=server.rstrip("/"),
+        namespace=chosen.get("namespace") or "default",
+        ca=material(cluster, cluster_file, "certificate-authority"),
+        insecure=cluster.get("insecure-skip-tls-verify") is True,
+        server_name=cluster.get("tls-server-name"),
+        token=token,
+        client_certificate=material(user, user_file, "client-certificate"),
+        client_key=material(user, user_file, "client-key"),
+        source=cluster_file,
+    )
+
+
+def tls_context(access: ClusterAccess) -> ssl.SSLContext:
+    """The TLS settings of a cluster. The certificate is verified unless the kubeconfig says otherwise."""
+    try:
+        context = ssl.create_default_context(cadata=access.ca)
+    except ssl.SSLError as error:
+        raise KubeApiError(f"{access.source}: certificate-authority is not a PEM certificate: {error}.") from error
+    if access.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.client_certificate:
+        # The ssl module takes files only: one that nobody else can read, for as long as the call takes.
+        descriptor, name = tempfile.mkstemp(prefix="kube-client-")
+        try:
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(access.client_certificate.rstrip() + "\n" + (access.client_key or ""))
+            context.load_cert_chain(name)
+        except ssl.SSLError as error:
+            raise KubeApiError(
+                f"{access.source}: client-certificate and client-key do not fit each other: {error}."
+            ) from error
+        finally:
+            os.unlink(name)
+    return context
+
+
+class _HTTPSConnection(http.client.HTTPSConnection):
+    """Verifies the name that the kubeconfig asks for (tls-server-name), which may differ from the address."""
+
+    def __init__(self, host: str, port: int, timeout: float, context: ssl.SSLContext, server_name: str | None) -> None:
+        super().__init__(host, port, timeout=timeout, context=context)
+        self.__context = context
+        self.__server_name = server_name or host
+
+    def connect(self) -> None:
+        http.client.HTTPConnection.connect(self)
+        self.sock = self.__context.wrap_socket(self.sock, server_hostname=self.__server_name)
+
+
+# --- requests --------------------------------------------------------------------------------------
+
+
+class KubeApi:
+    """Reads from one API server over one kept connection. Use it in one thread, and close it."""
+
+    def __init__(self, access: ClusterAccess, timeout: float = REQUEST_TIMEOUT) -> None:
+        self.access = access
+        self.timeout = timeout
+        parts = urlsplit(access.server)
+        self._prefix = parts.path.rstrip("/")
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._tls = tls_context(access) if parts.scheme == "https" else None
+        self._connection: http.client.HTTPConnection | None = None
+        self._headers = {"User-Agent": "baremetal.bigdata", "Accept": "application/json"}
+        if access.token:
+            self._headers["Authorization"] = f"Bearer {access.token}"
+
+    def __enter__(self) -> KubeApi:
+        return self
+
+    def __exit__(self, *dummy: t.Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _connect(self, timeout: float) -> http.client.HTTPConnection:
+        connection: http.client.HTTPConnection
+        if self._tls is not None:
+            connection = _HTTPSConnection(self._host, self._port, timeout, self._tls, self.access.server_name)
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+        connection.connect()
+        sock = connection.sock
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # A watch may be silent for minutes; a peer that died is noticed within half a minute.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
+            if hasattr(socket, option):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+        return connection
+
+    def _lost(self, error: Exception) -> KubeApiError:
+        where = f"the Kubernetes API at {self.access.server} (kubeconfig {self.access.source})"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return KubeApiError(
+                f"{where}: its certificate was not accepted: {error.verify_message}. The kubeconfig's "
+                "certificate-authority must be that of this cluster, and the address one that its certificate names."
+            )
+        if isinstance(error, ssl.SSLError):
+            return ConnectionLost(
+                f"{where}: no TLS connection: {error.reason or error}. Is this the port of an API server?"
+            )
+        if isinstance(error, socket.gaierror):
+            return ConnectionLost(f"{where}: the name {self._host} cannot be resolved.")
+        if isinstance(error, TimeoutError):
+            return ConnectionLost(
+                f"{where}: no answer from {self._host} port {self._port}. Check the network and firewalls."
+            )
+        if isinstance(error, ConnectionRefusedError):
+            return ConnectionLost(
+                f"{where}: connection refused by {self._host} port {self._port}. Is the API server running?"
+            )
+        return ConnectionLost(f"{where}: the connection broke: {error or type(error).__name__}.")
+
+    def _open(
+        self, path: str, query: dict[str, t.Any], timeout: float, accept: str | None = None
+    ) -> http.client.HTTPResponse:
+        """Send a GET and return the answer, its body still to be read. A kept connection that broke is replaced."""
+        target = self._prefix + path
+        if query:
+            target += "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
+        headers = dict(self._headers, Accept=accept) if accept else self._headers
+        while True:
+            kept = self._connection is not None
+            try:
+                if self._connection is None:
+                    self._connection = self._connect(timeout)
+                elif self._connection.sock is not None:
+                    self._connection.sock.settimeout(timeout)
+                self._connection.request("GET", target, headers=headers)
+                return self._connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                # The server may close an idle connection at any time; only a fresh one tells its state.
+                if not kept or isinstance(error, TimeoutError):
+                    raise self._lost(error) from error
+
+    def _failure(self, path: str, verb: str, status: int, body: bytes) -> KubeApiError:
+        message, reason = "", ""
+        try:
+            answer = json.loads(body)
+            message, reason = answer.get("message") or "", answer.get("reason") or ""
+        except (ValueError, AttributeError):
+            message = body.decode(errors="replace").strip()[:300]
+        return api_error(f"{self.access.server}{self._prefix}{path}", verb, status, message, reason)
+
+    def get(self, path: str, accept: str | None = None, verb: str = "get", **query: t.Any) -> dict[str, t.Any]:
+        """One object or list chunk, parsed. A busy server (429, 503) is asked again, as late as it says."""
+        for attempt in range(_RETRIES + 1):
+            answer = self._open(path, query, self.timeout, accept)
+            try:
+                body = answer.read()
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                raise self._lost(error) from error
+            if answer.status == 200:
+                try:
+                    return json.loads(body)
+                except ValueError:
+                    raise KubeApiError(
+                        f"{self.access.server}{path} did not answer in JSON. Is this the address of an API server?", 200
+                    ) from None
+            if answer.status not in _RETRY_STATUS or attempt == _RETRIES:
+                break
+            time.sleep(_pause(attempt, answer.getheader("Retry-After")))
+        raise self._failure(path, verb, answer.status, body)
+
+    def list_chunks(
+        self, path: str, limit: int = 500, metadata_only: bool = False, **query: t.Any
+    ) -> t.Iterator[dict[str, t.Any]]:
+        """Yield a collection chunk by chunk: lists of at most *limit* items, all of one resource version.
+
+        The last chunk has no ``continue`` token, and its ``resourceVersion`` is the one to watch from. Raises
+        Expired where the server forgot that version before the last chunk was read: start again, and drop what
+        the chunks so far gave.
+        """
+        token = ""
+        while True:
+            chunk = self.get(
+                path, METADATA_LIST if metadata_only else None, verb="list", limit=limit, **{**query, "continue": token}
+            )
+            token = (chunk.get("metadata") or {}).get("continue") or ""
+            yield chunk
+            # A caller that drops its own reference too never has two chunks in memory.
+            del chunk
+            if not token:
+                return
+
+    def watch(
+        self, path: str, resource_version: str, deadline: float, **query: t.Any
+    ) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+        """Yield (type, object) of every change after *resource_version*, until the server ends the watch or *deadline*.
+
+        *deadline* is a time.monotonic() value. Types are ADDED, MODIFIED, DELETED and BOOKMARK. After either end,
+        watch again from the resource version of the object last seen. Raises Expired where that version is too
+        old: list again.
+        """
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return
+        seconds = min(left, WATCH_SECONDS)
+        query.update(
+            watch="1",
+            allowWatchBookmarks="true",
+            resourceVersion=resource_version,
+            timeoutSeconds=max(1, int(seconds + 0.999)),
+        )
+        try:
+            answer = self._open(path, query, min(self.timeout, max(left, 0.1)))
+            if answer.status != 200:
+                raise self._failure(path, "watch", answer.status, answer.read(65536))
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return
+                # The server ends a watch itself; a little later the client does.
+                self._set_timeout(answer, min(left, seconds + 10))
+                line = answer.readline(MAX_EVENT_BYTES)
+                if not line:
+                    return
+                if not line.endswith(b"\n"):
+                    raise ConnectionLost(f"{self.access.server}{path}: a watch event was cut off.")
+                event = json.loads(line)
+                kind, obj = event["type"], event["object"]
+                if kind == "ERROR":
+                    raise api_error(
+                        f"{self.access.server}{self._prefix}{path}",
+                        "watch",
+                        obj.get("code") or 500,
+                        obj.get("message") or "",
+                        obj.get("reason") or "",
+                    )
+                yield kind, obj
+        except TimeoutError:
+            return
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise self._lost(error) from error
+        finally:
+            # What is left of the stream cannot be read past.
+            self.close()
+
+    def _set_timeout(self, answer: http.client.HTTPResponse, seconds: float) -> None:
+        if self._connection is not None and self._connection.sock is not None:
+            self._connection.sock.settimeout(max(seconds, 0.05))
+
+
+def _pause(attempt: int, retry_after: str | None) -> float:
+    """Seconds to wait before asking a busy server again: as it says, at most 10, else doubling with some noise."""
+    try:
+        return min(float(retry_after or ""), 10.0)
+    except ValueError:
+        return 0.25 * 2**attempt * (0.75 + random.random() / 2)
+
+
+def api_error(url: str, verb: str, status: int, message: str, reason: str = "") -> KubeApiError:
+    """The exception for an answer that is not 200, with the remedy where it is known."""
+    text = f"{verb} {url}: {status} {reason or http.client.responses.get(status, '')}: {message}".rstrip(": ")
+    if status == 410 or reason in ("Expired", "Gone"):
+        return Expired(text, status, reason)
+    if status == 401:
+        text += ". The server does not know this user: the kubeconfig's certificate or token is wrong or has expired."
+    elif status == 403:
+        resource = urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1]
+        text += f". Grant the kubeconfig's user the verb {verb!r} on {resource!r} by a Role or ClusterRole."
+    elif status in (429, 500, 502, 503, 504):
+        return ConnectionLost(text, status, reason)
+    return KubeApiError(text, status, reason)

@@ -1,0 +1,584 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: preflight_probe
+short_description: Look at a host before a cluster is made of it
+description:
+  - Collects in one call what the preflight judges of a host. It judges nothing itself and changes nothing.
+  - Writes one temporary file, where O(fsync_path) is given, to time writes that reach the disk, and removes it.
+    It does so in check mode too.
+  - Runs as an action plugin that also notes the controller's clock before and after, so that clocks can be compared.
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+options:
+  settings:
+    description:
+      - Settings that hold for this host. Returned as they are, so that whoever judges all hosts together knows
+        each host's own.
+    type: dict
+    default: {}
+  roles:
+    description: What the host is to be, out of V(etcd), V(control_plane) and V(worker). Returned as it is.
+    type: list
+    elements: str
+    default: []
+  ports:
+    description: Ports for which to say who listens there.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      port:
+        description: Its number.
+        type: int
+        required: true
+      protocol:
+        description: Its protocol.
+        type: str
+        choices: [tcp, udp]
+        default: tcp
+  paths:
+    description: Directories for which to say how much space is free, or their nearest parents that exist.
+    type: list
+    elements: str
+    default: []
+  fsync_path:
+    description:
+      - Directory (or its nearest parent) on whose disk to time 2,300-byte writes with fdatasync, as etcd does them.
+      - Empty, or a directory that already holds an etcd member, is not measured.
+    type: str
+    default: ""
+  resolve:
+    description: Name to resolve on the host. Empty resolves none.
+    type: str
+    default: ""
+  url:
+    description: URL to ask for with HEAD from the host. Empty asks for none.
+    type: str
+    default: ""
+  ca:
+    description: Certificate of the authority that signed the server's (PEM). Empty takes the host's trust store.
+    type: str
+    default: ""
+  timeout:
+    description: How long the name and the URL may each take, in seconds.
+    type: float
+    default: 5
+attributes:
+  check_mode:
+    description: Can run in check_mode and return changed status prediction without modifying target.
+    support: full
+  diff_mode:
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Look at the hosts
+  baremetal.bigdata.preflight_probe:
+    roles: [worker]
+    paths: [/var/lib/containerd]
+    ports:
+      - port: 10250
+  register: probe
+  check_mode: false
+"""
+
+RETURN = r"""
+facts:
+  description: What was found. A value that could not be found out is null or absent.
+  returned: always
+  type: dict
+  contains:
+    addresses: {description: "Addresses: interface, address, prefix, mtu.", type: list, elements: dict}
+    architecture: {description: Machine name of the kernel., type: str}
+    cgroup_version: {description: 1 or 2., type: int}
+    clock: {description: "Seconds since the epoch at the probe's start and end, by the host's clock.", type: dict}
+    container: {description: Whether the host is a container that shares its host's clock., type: bool}
+    controller: {description: "Seconds since the epoch before and after, by the controller's clock.", type: dict}
+    cpus: {description: CPUs online., type: int}
+    disks: {description: "Path to free_gb and total_gb, and parent: the directory measured.", type: dict}
+    distribution: {description: "id, id_like, version and name of /etc/os-release.", type: dict}
+    dns: {description: "The name asked for, its addresses, or an error.", type: dict}
+    effective_uid: {description: User id of the probe., type: int}
+    fetch: {description: "The URL asked for, ok, status, or an error.", type: dict}
+    firewalld: {description: Whether firewalld runs., type: bool}
+    fsync: {description: "p99_ms, samples and path, or an error.", type: dict}
+    hostname: {description: The kernel's host name., type: str}
+    init: {description: Name of process 1., type: str}
+    kernel: {description: Release of the kernel., type: str}
+    kernel_features: {description: "Feature to true, false, or null where it could not be found out.", type: dict}
+    kubelet_version: {description: Version of an installed kubelet., type: str}
+    leftovers: {description: "Other Kubernetes distributions: name and path.", type: list, elements: dict}
+    listeners:
+      description: "Sockets on the ports asked for: port, protocol, process, pid, cgroup, unit."
+      type: list
+      elements: dict
+    machine_id: {description: Content of /etc/machine-id., type: str}
+    memory_mb: {description: Memory in MB., type: int}
+    product_uuid: {description: The hardware's id., type: str}
+    python: {description: "Python's version: major, minor, micro.", type: list, elements: int}
+    routes: {description: "IPv4 routes: destination, gateway, interface.", type: list, elements: dict}
+    selinux: {description: "enforcing, permissive or disabled.", type: str}
+    swap_mb: {description: Swap space in MB., type: int}
+    time_sync: {description: Names of running time services., type: list, elements: str}
+roles:
+  description: As given.
+  returned: always
+  type: list
+  elements: str
+settings:
+  description: As given.
+  returned: always
+  type: dict
+"""
+
+import contextlib
+import glob
+import ipaddress
+import json
+import os
+import platform
+import re
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+from ansible.module_utils.basic import AnsibleModule
+
+_FSYNC_SECONDS = 1.0
+_FSYNC_SAMPLES = 100
+_FSYNC_BYTES = 2300
+
+# feature -> a symbol that the kernel has when the feature is built in or loaded
+_SYMBOLS = {
+    "overlay": "ovl_fill_super",
+    "veth": "veth_xmit",
+    "bridge": "br_add_if",
+    "br_netfilter": "br_nf_pre_routing",
+    "nf_conntrack": "nf_conntrack_in",
+    "nf_tables": "nft_do_chain",
+    "vxlan": "vxlan_xmit",
+}
+
+_LEFTOVERS = {
+    "k3s": ("/usr/local/bin/k3s", "/etc/systemd/system/k3s.service", "/etc/systemd/system/k3s-agent.service"),
+    "rke2": ("/usr/local/bin/rke2", "/usr/bin/rke2", "/etc/rancher/rke2"),
+    "k0s": ("/usr/local/bin/k0s", "/etc/systemd/system/k0scontroller.service", "/etc/systemd/system/k0sworker.service"),
+    "microk8s": ("/snap/bin/microk8s", "/var/snap/microk8s"),
+    "MicroShift": ("/usr/bin/microshift",),
+    "a distribution's kubelet package": (
+        "/lib/systemd/system/kubelet.service",
+        "/usr/lib/systemd/system/kubelet.service",
+    ),
+}
+
+_TIME_SERVICES = ("chronyd", "ntpd", "ntpsec", "systemd-timesyn", "ptp4l", "phc2sys", "openntpd")
+
+
+def read(path):
+    """Content of a file, stripped; empty when it cannot be read."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as stream:
+            return stream.read().strip()
+    except OSError:
+        return ""
+
+
+def existing_parent(path):
+    path = os.path.abspath(path)
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
+
+
+def distribution():
+    values = {}
+    for line in (read("/etc/os-release") or read("/usr/lib/os-release")).splitlines():
+        key, _equals, value = line.partition("=")
+        values[key.strip()] = value.strip().strip("\"'")
+    return {
+        "id": values.get("ID", ""),
+        "id_like": values.get("ID_LIKE", "").split(),
+        "version": values.get("VERSION_ID", ""),
+        "name": values.get("PRETTY_NAME", ""),
+    }
+
+
+def meminfo():
+    return {
+        key: int(value) // 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", read("/proc/meminfo"), re.MULTILINE)
+    }
+
+
+def disk(path):
+    parent = existing_parent(path)
+    status = os.statvfs(parent)
+    return {
+        "parent": parent,
+        "free_gb": round(status.f_bavail * status.f_frsize / 1e9, 2),
+        "total_gb": round(status.f_blocks * status.f_frsize / 1e9, 2),
+    }
+
+
+def fsync_latency(path):
+    """The 99th percentile of appending a WAL-sized record with fdatasync, in milliseconds."""
+    if not path or os.path.isdir(os.path.join(path, "member")):
+        return None
+    parent, handle, name, times = existing_parent(path), None, None, []
+    try:
+        handle, name = tempfile.mkstemp(prefix=".preflight-", dir=parent)
+        record, limit = b"\0" * _FSYNC_BYTES, time.monotonic() + _FSYNC_SECONDS
+        while len(times) < _FSYNC_SAMPLES and time.monotonic() < limit:
+            begin = time.perf_counter()
+            os.write(handle, record)
+            os.fdatasync(handle)
+            times.append(time.perf_counter() - begin)
+    except OSError as error:
+        return {"path": parent, "error": str(error)}
+    finally:
+        if handle is not None:
+            os.close(handle)
+        if name is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+    times.sort()
+    return {"path": parent, "samples": len(times), "p99_ms": round(1000 * times[int(0.99 * (len(times) - 1))], 2)}
+
+
+def sockets(protocol):
+    """(port, inode) of listening TCP or bound UDP sockets."""
+    state = "0A" if protocol == "tcp" else "07"
+    for family in ("", "6"):
+        for line in read(f"/proc/net/{protocol}{family}").splitlines()[1:]:
+            fields = line.split()
+            if len(fields) > 9 and fields[3] == state:
+                yield int(fields[1].rpartition(":")[2], 16), fields[9]
+
+
+def owners(inodes):
+    """inode -> process that holds it: process, pid, cgroup, unit."""
+    found = {}
+    for directory in glob.iglob("/proc/[0-9]*/fd"):
+        try:
+            entries = os.listdir(directory)
+        except OSError:
+            continue
+        process = directory.rsplit("/", 1)[0]
+        for entry in entries:
+            try:
+                target = os.readlink(os.path.join(directory, entry))
+            except OSError:
+                continue
+            inode = target[8:-1] if target.startswith("socket:[") else ""
+            if inode not in inodes or inode in found:
+                continue
+            try:
+                program = os.path.basename(os.readlink(process + "/exe")).replace(" (deleted)", "")
+            except OSError:
+                program = ""
+            name = read(process + "/comm")
+            # A script is known by its own name, not by its interpreter's.
+            if not program or re.match(r"(python|perl|ruby|java|node|bash|sh|dash|busybox)", program):
+                program = name or program
+            cgroup = ""
+            for line in read(process + "/cgroup").splitlines():
+                path = line.split(":", 2)[2]
+                if len(path) > len(cgroup):
+                    cgroup = path
+            unit = re.findall(r"[^/]+\.service", cgroup)
+            found[inode] = {
+                "process": program,
+                "pid": int(process.rsplit("/", 1)[1]),
+                "cgroup": cgroup,
+                "unit": unit[-1] if unit else "",
+            }
+    return found
+
+
+def listeners(ports):
+    wanted = {(port["port"], port["protocol"]) for port in ports}
+    taken = [
+        (port, protocol, inode)
+        for protocol in ("tcp", "udp")
+        for port, inode in sockets(protocol)
+        if (port, protocol) in wanted
+    ]
+    if not taken:
+        return []
+    by_inode = owners({inode for _port, _protocol, inode in taken} - {"0"})
+    result = []
+    for port, protocol, inode in taken:
+        # Without a process: the kernel's own, such as that of a vxlan interface.
+        owner = by_inode.get(inode) or {"process": kernel_owner(port), "pid": None, "cgroup": "", "unit": ""}
+        entry = dict(owner, port=port, protocol=protocol)
+        if entry not in result:
+            result.append(entry)
+    return result
+
+
+def kernel_owner(port):
+    for link in ip_json("-d", "link"):
+        info = link.get("linkinfo") or {}
+        if info.get("info_kind") == "vxlan" and (info.get("info_data") or {}).get("port") == port:
+            return link["ifname"]
+    return ""
+
+
+def ip_json(*arguments):
+    for program in ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"):
+        if os.path.exists(program):
+            try:
+                output = subprocess.run(
+                    [program, "-j"] + list(arguments),
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    check=True,
+                    timeout=5,
+                ).stdout
+                return json.loads(output or b"[]")
+            except (OSError, subprocess.SubprocessError, ValueError):
+                return []
+    return []
+
+
+def addresses():
+    found = [
+        {
+            "interface": link.get("ifname"),
+            "address": address["local"],
+            "prefix": address["prefixlen"],
+            "mtu": link.get("mtu"),
+        }
+        for link in ip_json("address")
+        for address in link.get("addr_info") or []
+        if "local" in address
+    ]
+    return found or None
+
+
+def routes():
+    result = []
+    for line in read("/proc/net/route").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 8:
+            continue
+        target, gateway, mask = (
+            ipaddress.ip_address(
+                bytes.fromhex(fields[column])[::-1] if sys.byteorder == "little" else bytes.fromhex(fields[column])
+            )
+            for column in (1, 2, 7)
+        )
+        result.append(
+            {
+                "destination": str(ipaddress.ip_network(f"{target}/{mask}", strict=False)),
+                "gateway": str(gateway) if int(gateway) else None,
+                "interface": fields[0],
+            }
+        )
+    return result
+
+
+def kernel_features():
+    """The feature counts, not the module: it may be built in, loaded, or a module that can be loaded."""
+    release = platform.release()
+    modules = "".join(read(f"/lib/modules/{release}/{name}") for name in ("modules.builtin", "modules.dep")).replace(
+        "-", "_"
+    )
+    result = {}
+    symbols = None
+    for feature, symbol in _SYMBOLS.items():
+        if os.path.isdir("/sys/module/" + feature) or f"/{feature}.ko" in modules:
+            result[feature] = True
+            continue
+        if symbols is None:
+            symbols = read("/proc/kallsyms")
+        if not symbols:
+            result[feature] = None
+            continue
+        result[feature] = re.search(rf" {symbol}(\s|$)", symbols) is not None
+    if re.search(r"\boverlay$", read("/proc/filesystems"), re.MULTILINE):
+        result["overlay"] = True
+    if os.path.isdir("/proc/sys/net/bridge"):
+        result["br_netfilter"] = True
+    return result
+
+
+def cgroup_version():
+    if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        return 2
+    return 1 if os.path.isdir("/sys/fs/cgroup/memory") else None
+
+
+def selinux():
+    mode = read("/sys/fs/selinux/enforce")
+    return {"1": "enforcing", "0": "permissive"}.get(mode, "disabled")
+
+
+def running(names):
+    found = set()
+    for path in glob.iglob("/proc/[0-9]*/comm"):
+        name = read(path)
+        if name in names:
+            found.add(name)
+    return sorted(found)
+
+
+def resolve(name, timeout):
+    if not name:
+        return None
+    try:
+        output = subprocess.run(
+            ["getent", "ahosts", name], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=timeout
+        ).stdout.decode()
+    except subprocess.TimeoutExpired:
+        return {"name": name, "addresses": [], "error": f"no answer within {timeout:g} s"}
+    except OSError as error:
+        return {"name": name, "addresses": [], "error": str(error)}
+    found = sorted({line.split()[0] for line in output.splitlines() if line.strip()})
+    return {"name": name, "addresses": found, "error": "" if found else "the name is not known"}
+
+
+def fetch(url, ca, timeout):
+    if not url:
+        return None
+    result = {"url": url, "ok": False, "status": None, "error": ""}
+    try:
+        context = ssl.create_default_context(cadata=ca or None)
+        request = urllib.request.Request(url, method="HEAD")
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as response:
+            result.update(ok=True, status=response.status)
+    except urllib.error.HTTPError as error:
+        result.update(status=error.code, error=f"HTTP status {error.code} {error.reason}")
+    except urllib.error.URLError as error:
+        reason = error.reason
+        if isinstance(reason, socket.timeout):
+            reason = f"no answer within {timeout:g} s"
+        elif isinstance(reason, OSError) and reason.strerror and not isinstance(reason, ssl.SSLError):
+            reason = reason.strerror
+        result.update(error=str(reason))
+    except socket.timeout:
+        result.update(error=f"no answer within {timeout:g} s")
+    except (OSError, ValueError) as error:
+        result.update(error=str(error))
+    return result
+
+
+def kubelet_version():
+    for program in ("/usr/local/bin/kubelet", "/usr/bin/kubelet"):
+        if os.access(program, os.X_OK):
+            try:
+                output = subprocess.run(
+                    [program, "--version"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, timeout=5
+                ).stdout.decode()
+            except (OSError, subprocess.SubprocessError):
+                return ""
+            return output.split()[-1] if output.split() else ""
+    return ""
+
+
+def leftovers():
+    return [
+        {"name": name, "path": next(path for path in paths if os.path.exists(path))}
+        for name, paths in _LEFTOVERS.items()
+        if any(os.path.exists(path) for path in paths)
+    ]
+
+
+def main():
+    start = time.time()
+    module = AnsibleModule(
+        argument_spec={
+            "settings": {"type": "dict", "default": {}},
+            "roles": {"type": "list", "elements": "str", "default": []},
+            "ports": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "port": {"type": "int", "required": True},
+                    "protocol": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+                },
+            },
+            "paths": {"type": "list", "elements": "str", "default": []},
+            "fsync_path": {"type": "str", "default": ""},
+            "resolve": {"type": "str", "default": ""},
+            "url": {"type": "str", "default": ""},
+            "ca": {"type": "str", "default": ""},
+            "timeout": {"type": "float", "default": 5},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+
+    # What waits goes on at the same time as everything else.
+    slow = {}
+    threads = [
+        threading.Thread(target=lambda key=key, work=work: slow.__setitem__(key, work()), daemon=True)
+        for key, work in (
+            ("dns", lambda: resolve(params["resolve"], params["timeout"])),
+            ("fetch", lambda: fetch(params["url"], params["ca"], params["timeout"])),
+            ("kubelet_version", kubelet_version),
+        )
+    ]
+    for thread in threads:
+        thread.start()
+
+    memory = meminfo()
+    container = os.path.exists("/run/systemd/container") or os.path.exists("/run/.containerenv")
+    facts = {
+        "addresses": addresses(),
+        "architecture": platform.machine(),
+        "cgroup_version": cgroup_version(),
+        "container": container,
+        "cpus": len(os.sched_getaffinity(0)),
+        "disks": {path: disk(path) for path in params["paths"]},
+        "distribution": distribution(),
+        "effective_uid": os.geteuid(),
+        "firewalld": bool(running(("firewalld",))),
+        "fsync": fsync_latency(params["fsync_path"]),
+        "hostname": platform.node(),
+        "init": read("/proc/1/comm"),
+        "kernel": platform.release(),
+        "kernel_features": kernel_features(),
+        "leftovers": leftovers(),
+        "listeners": listeners(params["ports"]),
+        "machine_id": read("/etc/machine-id"),
+        "memory_mb": memory.get("MemTotal"),
+        # A container has its host's.
+        "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid"),
+        "python": list(sys.version_info[:3]),
+        "routes": routes(),
+        "selinux": selinux(),
+        "swap_mb": memory.get("SwapTotal", 0),
+        "time_sync": running(_TIME_SERVICES),
+    }
+    limit = time.monotonic() + params["timeout"] + 1
+    for thread in threads:
+        thread.join(max(0.0, limit - time.monotonic()))
+    facts["dns"] = slow.get("dns")
+    facts["kubelet_version"] = slow.get("kubelet_version")
+    facts["fetch"] = slow.get("fetch")
+    if params["url"] and facts["fetch"] is None:
+        # urllib's timeout does not hold for resolving the server's name.
+        facts["fetch"] = {
+            "url": params["url"],
+            "ok": False,
+            "status": None,
+            "error": "no answer within {:g} s".format(params["timeout"]),
+        }
+    facts["clock"] = {"start": start, "end": time.time()}
+    module.exit_json(changed=False, facts=facts, roles=params["roles"], settings=params["settings"])
+
+
+if __name__ == "__main__":
+    main()

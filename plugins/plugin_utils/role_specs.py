@@ -1,0 +1,51 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads on the controller which variables the collection's roles have."""
+
+from __future__ import annotations
+
+import pathlib
+
+import yaml
+
+ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
+
+
+def _read(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
+    except FileNotFoundError:
+        return {}
+
+
+def load(roles=ROLES):
+    """role -> {options: name -> argument spec, defaults: names}. Roles that declare no variables are left out."""
+    specs = {}
+    for role in sorted(pathlib.Path(roles).iterdir()):
+        entry_points = _read(role / "meta" / "argument_specs.yml").get("argument_specs") or {}
+        options = {}
+        for entry in entry_points.values():
+            options.update((entry or {}).get("options") or {})
+        defaults = _read(role / "defaults" / "main.yml")
+        if options or defaults:
+            specs[role.name] = {"options": options, "defaults": list(defaults)}
+    return specs
+
+
+def options(specs):
+    """name -> argument spec, of all roles."""
+    return {name: option for spec in specs.values() for name, option in spec["options"].items()}
+
+
+def known_names(specs):
+    """Every variable that a role declares."""
+    return {name for spec in specs.values() for name in [*spec["options"], *spec["defaults"]]}
+
+
+def expectation(name, option):
+    """What an argument spec expects, in words."""
+    text = f"{name} to be of type {option.get('type', 'str')}"
+    if option.get("choices"):
+        text += ", one of: " + ", ".join(str(choice) for choice in option["choices"])
+    return text

@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The preflight run for real, on this machine: the probe, the role and its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+
+import pytest
+import yaml
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight import CHECKS
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils import role_specs
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+INVENTORY = """
+[all:vars]
+ansible_connection=local
+ansible_python_interpreter={python}
+[etcd]
+cp1
+[kube_control_plane]
+cp1
+[kube_node]
+worker1
+[k8s_cluster:children]
+kube_control_plane
+kube_node
+"""
+
+PLAYBOOK = """
+- hosts: k8s_cluster:etcd
+  gather_facts: false
+  roles:
+    - role: baremetal.bigdata.preflight
+  tasks:
+    - name: Change something
+      ansible.builtin.debug:
+        msg: changed the host
+"""
+
+# What this machine is like is not what is tested.
+HOST_CHECKS = [
+    check
+    for check in CHECKS
+    if check
+    not in (
+        "etcd_members",
+        "subnets",
+        "network_plugin",
+        "kubernetes_version",
+        "variable_unknown",
+        "variable_value",
+        "port",
+    )
+]
+
+
+def ansible(program, *arguments, cwd):
+    environment = {
+        **os.environ,
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_LOCAL_TEMP": str(cwd / "local"),
+        "ANSIBLE_REMOTE_TEMP": str(cwd / "remote"),
+        "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    return subprocess.run(
+        [str(pathlib.Path(sys.executable).parent / program), *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def site(tmp_path):
+    (tmp_path / "hosts").write_text(INVENTORY.format(python=sys.executable))
+    (tmp_path / "play.yml").write_text(PLAYBOOK)
+    return tmp_path
+
+
+def run(site, **variables):
+    defaults = {
+        "cluster_node_address": "127.0.0.1",
+        "preflight_artifact_url": "",
+        "preflight_etcd_fsync_dir": str(site),
+        "preflight_ports": [],
+        "preflight_ignore": HOST_CHECKS,
+    }
+    return ansible("ansible-playbook", "-i", "hosts", "play.yml", "-e", json.dumps({**defaults, **variables}), cwd=site)
+
+
+def test_role_specs_of_all_roles_parse():
+    specs = role_specs.load()
+    assert {"cluster", "preflight"} <= set(specs)
+    for role, spec in specs.items():
+        for name, option in spec["options"].items():
+            assert isinstance(option, dict), f"{role}: {name}"
+            assert option.get("type", "str") in (
+                "str", "int", "float", "bool", "list", "dict", "path", "raw", "jsonarg", "json", "bytes", "bits",
+            ), f"{role}: {name}"  # fmt: skip
+
+
+def test_every_check_is_documented():
+    documented = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "preflight.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(CHECKS)
+
+
+def test_probe_looks_and_leaves_nothing(tmp_path):
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        arguments = {
+            "roles": ["etcd"],
+            "ports": [{"port": port}],
+            "paths": [str(directory / "not" / "there")],
+            "fsync_path": str(directory),
+            "resolve": "localhost",
+            "url": f"http://127.0.0.1:{port}/",
+            "timeout": 1,
+            "settings": {"min_mtu": 1330},
+        }
+        done = ansible(
+            "ansible",
+            "localhost",
+            "--check",
+            "-m",
+            "baremetal.bigdata.preflight_probe",
+            "-a",
+            json.dumps(arguments),
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            "--one-line",
+            cwd=tmp_path,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    answer = json.loads(done.stdout.split("=>", 1)[1])
+    facts = answer["facts"]
+    assert answer["changed"] is False
+    assert (answer["roles"], answer["settings"]) == (["etcd"], {"min_mtu": 1330})
+    assert list(directory.iterdir()) == []
+
+    assert facts["listeners"][0]["port"] == port
+    assert facts["listeners"][0]["pid"] == os.getpid()
+    assert facts["disks"][str(directory / "not" / "there")]["parent"] == str(directory)
+    assert 0 < facts["fsync"]["samples"] <= 100
+    assert facts["fsync"]["p99_ms"] > 0
+    assert facts["dns"]["addresses"]
+    assert facts["fetch"]["ok"] is False
+    assert facts["fetch"]["error"]
+    assert facts["controller"]["before"] <= facts["clock"]["start"] <= facts["clock"]["end"]
+    assert facts["clock"]["end"] <= facts["controller"]["after"]
+    assert facts["cpus"] >= 1
+    assert facts["memory_mb"] > 100
+    assert facts["python"][:2] == list(sys.version_info[:2])
+    assert set(facts["kernel_features"].values()) <= {True, False, None}
+    assert facts["machine_id"] == pathlib.Path("/etc/machine-id").read_text().strip()
+    assert {"architecture", "cgroup_version", "distribution", "hostname", "init", "routes", "swap_mb"} <= set(facts)
+
+
+def test_good_inventory_passes_and_says_what_it_ignored(site):
+    done = run(site)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("changed the host") == 2
+
+
+REFUSALS = [
+    ({"cluster_pod_subnet": "10.96.0.0/12"}, "subnets", "pods 10.96.0.0/12, Services 10.96.0.0/16"),
+    ({"cluster_network_plugin": "calico"}, "network_plugin", "calico"),
+    ({"cluster_kubernetes_version": "1.34.1"}, "kubernetes_version", "1.34.1"),
+    ({"preflight_min_memory_mbs": 1}, "variable_unknown", "did you mean preflight_min_memory_mb?"),
+    ({"cluster_service_subnt": "10.0.0.0/8"}, "variable_unknown", "did you mean cluster_service_subnet?"),
+    ({"cluster_kubelet_config": [1]}, "variable_value", "cluster_kubelet_config to be of type dict"),
+]
+
+
+@pytest.mark.parametrize(("variables", "check", "text"), REFUSALS, ids=[next(iter(r[0])) for r in REFUSALS])
+def test_refused_on_all_hosts_before_the_first_change(site, variables, check, text):
+    done = run(site, **variables)
+    assert done.returncode != 0
+    output = " ".join((done.stdout + done.stderr).split())
+    assert f"ERROR {check}" in output
+    assert text in output
+    assert "Nothing was changed." in output
+    assert "changed the host" not in output
+
+
+def test_variables_are_named_with_their_file_and_line(site):
+    (site / "group_vars").mkdir()
+    (site / "group_vars" / "kube_node.yml").write_text("---\nown: 1\ncluster_rak: r1\n")
+    done = run(site)
+    assert done.returncode != 0
+    assert re.search(r"found:\s+cluster_rak \(.*group_vars/kube_node\.yml:3\)", done.stdout + done.stderr)
+
+
+def test_two_etcd_members(site):
+    hosts = (site / "hosts").read_text().replace("[etcd]\ncp1", "[etcd]\ncp1\nworker1")
+    (site / "hosts").write_text(hosts)
+    done = run(site)
+    assert done.returncode != 0
+    assert "2 (cp1, worker1)" in done.stdout + done.stderr
+
+
+def test_a_port_in_use(site):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run(site, preflight_ports=[{"port": port, "role": "etcd", "owner": ["etcd"]}])
+    assert done.returncode != 0
+    assert f"port {port}/tcp to be free for etcd" in done.stdout + done.stderr
+    assert f"(process {os.getpid()})" in done.stdout + done.stderr
+
+
+def test_defaults_and_spec_agree():
+    role = ROOT / "roles" / "preflight"
+    defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
+    spec = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())["argument_specs"]["main"]["options"]
+    assert {name: option["default"] for name, option in spec.items()} == defaults
