@@ -20,6 +20,9 @@ PYTHON ?= python3
 TOOLS := $(CURDIR)/$(VENV)/bin
 export PATH := $(TOOLS):$(PATH)
 
+# The Kubernetes release that the lab's mirror holds.
+KUBERNETES ?= 1.36.3
+
 # Extra arguments for ansible-playbook, such as EXTRA='-e hazelcast_replicas=4'.
 EXTRA ?=
 PLAYBOOK = ansible-playbook -i inventories/lab
@@ -44,7 +47,8 @@ converge: .collections $(VENV) ## Run site.yml on the lab again (EXTRA='-e ...' 
 
 .PHONY: mirror
 mirror: lab-up ## Fill the lab's mirror, and point the lab's hosts at it
-	@$(PLAYBOOK) playbooks/mirror.yml
+	@python artifacts/collect.py --kubernetes=$(KUBERNETES) --bundle=$(CACHE)/artifacts/bundle-$(KUBERNETES).yml >/dev/null
+	@$(PLAYBOOK) playbooks/mirror.yml -e cluster_kubernetes_version=$(KUBERNETES)
 	@$(PLAYBOOK) lab/prepare.yml
 
 .PHONY: lab-up

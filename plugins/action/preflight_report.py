@@ -85,10 +85,9 @@ class ActionModule(ActionBase):
         host = {"roles": [], "facts": None, "settings": {}}
         if isinstance(probe, dict):
             # A host that answers but cannot be looked at would fail in every later play.
-            if not (probe.get("unreachable") or probe.get("skipped")):
-                host["severity"] = preflight.ERROR
-                text = str(probe.get("module_stderr") or probe.get("module_stdout") or probe.get("msg") or "")
-                host["reason"] = " ".join(text.removeprefix("Task failed: ").split())[:300] or None
+            text = str(probe.get("module_stderr") or probe.get("module_stdout") or probe.get("msg") or "")
+            host["reason"] = " ".join(text.removeprefix("Task failed: ").split())[:300] or "no reason given"
+            host["severity"] = preflight.ERROR
         return host
 
     @staticmethod

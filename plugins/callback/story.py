@@ -99,6 +99,7 @@ from collections import Counter
 from ansible import constants as C
 from ansible.playbook.block import Block
 from ansible.playbook.task_include import TaskInclude
+from ansible.playbook.role_include import IncludeRole
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import story_text as text
 
@@ -317,13 +318,19 @@ class CallbackModule(DefaultCallback):
 
     # ------------------------------------------------------------------ tasks
 
+    @staticmethod
+    def _name_of(task) -> str:
+        # include_role knows only its own name, and takes no argument.
+        named = task.get_name() if isinstance(task, IncludeRole) else task.get_name(include_role_fqcn=False)
+        return re.sub(r"\s+", " ", named).strip()
+
     def _add_task(self, task) -> _Running:
         now = time.monotonic()
         pause = self.get_option("progress_after")
         path, here = task.get_path() or "", os.getcwd() + os.sep
         self._running[task._uuid] = running = _Running(
             # Here, since only during this call the name is templated.
-            name=re.sub(r"\s+", " ", task.get_name(include_role_fqcn=False)).strip(),
+            name=self._name_of(task),
             path=path[len(here) :] if path.startswith(here) else path,
             action=task.action,
             phase=self._phases[-1].number if self._phases else 0,

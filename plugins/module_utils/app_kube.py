@@ -184,14 +184,18 @@ class Kube:
 
 
 def reason(error: Exception) -> str:
-    """The API server's own sentence where there is one."""
+    """The API server's own sentence where there is one, otherwise the cause without the client's wrapping."""
     body = getattr(error, "body", None)
     if body:
         try:
             return json.loads(body)["message"]
         except (ValueError, KeyError, TypeError):
             return str(body)
-    return str(error) or type(error).__name__
+    pool = getattr(error, "pool", None)
+    cause = getattr(error, "reason", None)
+    text = str(cause if isinstance(cause, Exception) else error) or type(error).__name__
+    text = text.rpartition("Failed to establish a new connection: ")[2]
+    return f"{pool.host}:{pool.port}: {text}" if pool is not None and hasattr(pool, "host") else text
 
 
 def _relay(near: socket.socket, far: Any, stop: threading.Event) -> None:

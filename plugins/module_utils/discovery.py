@@ -31,7 +31,7 @@ _REASON_LENGTH = 300
 _DIGITS = re.compile(r"(\d+)")
 _URL_SCHEMES = ("http", "https", "ftp", "ws", "wss")
 
-Object = dict[str, t.Any]
+Object = t.Dict[str, t.Any]  # noqa: UP006 (ansible-test imports this with Python 3.8 too)
 
 
 class DiscoveryError(Exception):

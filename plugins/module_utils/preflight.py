@@ -810,15 +810,15 @@ def _overlaps(host):
     networks = {}
     for address in host.facts.get("addresses") or []:
         if not _is_own_interface(address["interface"]):
-            network = ipaddress.ip_network("{}/{}".format(address["address"], address["prefix"]), strict=False)
-            networks.setdefault(network, "address {} on {}".format(address["address"], address["interface"]))
+            network = ipaddress.ip_network(f"{address['address']}/{address['prefix']}", strict=False)
+            networks[network] = f"{network} on {address['interface']}"
     for route in host.facts.get("routes") or []:
         network = _network(route["destination"])
         # A route by way of another node is the pod network's own (flannel's host-gw).
         if network is None or network.prefixlen == 0 or route.get("gateway") in peers:
             continue
         if not _is_own_interface(route["interface"]):
-            networks.setdefault(network, "route to {} on {}".format(network, route["interface"]))
+            networks.setdefault(network, f"route to {network} on {route['interface']}")
     for variable, subnet in cluster:
         clashes = [title for network, title in networks.items() if _overlap(network, subnet)]
         if clashes:

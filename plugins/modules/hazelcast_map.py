@@ -128,6 +128,7 @@ import traceback
 from contextlib import ExitStack
 from typing import Any
 
+HAZELCAST_ERROR = None
 try:
     import hazelcast
 except ImportError:

@@ -393,6 +393,11 @@ def load_pods(api: kube_api.KubeApi, path: str, roster: discovery.Roster, select
     raise AssertionError("unreachable")
 
 
+def pause(deadline: float) -> None:
+    """Give a server that went away some time, but never past the deadline."""
+    time.sleep(max(0.0, min(RECONNECT_SECONDS, deadline - time.monotonic())))
+
+
 def wait_for(
     api: kube_api.KubeApi,
     path: str,
@@ -409,16 +414,20 @@ def wait_for(
             if not version:
                 version = load_pods(api, path, roster, selector, chunk_size)
                 continue
+            began = time.monotonic()
             for kind, pod in api.watch(path, version, deadline, labelSelector=selector):
                 version = pod["metadata"]["resourceVersion"]
                 roster.apply(kind, pod)
                 if done():
                     return
+            # A server or proxy that ends watches at once is not asked in a tight loop.
+            if time.monotonic() - began < RECONNECT_SECONDS:
+                pause(deadline)
         except kube_api.Expired:
             version = ""
         except kube_api.ConnectionLost:
             # What happened meanwhile is read from the history, or by a new list where that has expired.
-            time.sleep(max(0.0, min(RECONNECT_SECONDS, deadline - time.monotonic())))
+            pause(deadline)
 
 
 def read_nodes(api: kube_api.KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:

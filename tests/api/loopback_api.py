@@ -54,16 +54,17 @@ AUDIT_POLICY = {
 }
 
 
-def find_program(name: str, *, inside: str = "") -> str:
+def find_program(name: str) -> str:
     """The path of a program: in BB_ARTIFACTS_BIN, else the newest of that name in the artifact cache."""
     given = os.environ.get("BB_ARTIFACTS_BIN", "")
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "baremetal-bigdata"
+    cache = Path(os.environ.get("BB_CACHE") or cache) / "artifacts"
     if given:
         candidates = [Path(given) / name]
     else:
-        # A build of etcd names its server `server`; a download names it `etcd`.
-        patterns = [f"**/{name}"] + ([f"**/{inside}/**/server", f"**/{inside}/server"] if inside else [])
-        candidates = [path for pattern in patterns for path in cache.glob(pattern)]
+        candidates = [*cache.glob(f"*/{name}"), *cache.glob(f"*/*/{name}")]
+        if name == "etcd":  # a build names it by its Go package
+            candidates += cache.glob("go-etcd-*/server")
     found = [path for path in candidates if path.is_file() and os.access(path, os.X_OK)]
     if not found:
         pytest.fail(
@@ -322,7 +323,7 @@ def run_api_server(directory: Path, *arguments: str) -> Iterator[ApiServer]:
 
     `arguments` are further ones for kube-apiserver.
     """
-    etcd, apiserver = find_program("etcd", inside="etcd"), find_program("kube-apiserver")
+    etcd, apiserver = find_program("etcd"), find_program("kube-apiserver")
     pki = make_pki(directory)
     # An empty configuration: neither that of the checkout nor the user's.
     (directory / "ansible.cfg").touch()

@@ -34,8 +34,11 @@ say() { printf '%4d s  %s\n' "$((SECONDS - STARTED))" "$*" >&2; }
 on() {
     local host=$1
     shift
+    # The script is read whole before it starts: none of its commands can take the rest for its input.
     # ssh hands the remote shell one string: quote each argument for it.
-    ssh -F "$STATE/ssh_config" -o BatchMode=yes "$host" "sudo bash -s --$(printf ' %q' "$@")"
+    # shellcheck disable=SC2016
+    ssh -F "$STATE/ssh_config" -o BatchMode=yes "$host" \
+        'sudo bash -c '\''exec bash -c "$(cat)" remote "$@" </dev/null'\'' bash'"$(printf ' %q' "$@")"
 }
 
 address() { ssh -F "$STATE/ssh_config" -G "$1" | awk '$1 == "hostname" { print $2 }'; }

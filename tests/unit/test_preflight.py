@@ -308,7 +308,7 @@ def test_a_taken_port_names_process_and_service(site):
 @pytest.mark.parametrize(
     ("address", "route", "clash"),
     [
-        ({"interface": "eth1", "address": "10.244.3.4", "prefix": 24, "mtu": 1500}, None, "10.244.3.4 on eth1"),
+        ({"interface": "eth1", "address": "10.244.3.4", "prefix": 24, "mtu": 1500}, None, "10.244.3.0/24 on eth1"),
         ({"interface": "eth1", "address": "10.97.0.1", "prefix": 24, "mtu": 1500}, None, None),
         (None, {"destination": "10.0.0.0/8", "gateway": "192.0.2.254", "interface": "eth0"}, "10.0.0.0/8 on eth0"),
         # the cluster's own, on a second run

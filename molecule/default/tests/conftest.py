@@ -43,6 +43,6 @@ def kubectl():
             output = host.check_output(f"{KUBECTL} {arguments}")
         else:
             output = host.check_output(f"{KUBECTL} {arguments} <<'END'\n{stdin}\nEND")
-        return json.loads(output) if "-o json" in arguments else output
+        return json.loads(output) if arguments.endswith("-o json") else output
 
     return run
