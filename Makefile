@@ -20,8 +20,9 @@ PYTHON ?= python3
 TOOLS := $(CURDIR)/$(VENV)/bin
 export PATH := $(TOOLS):$(PATH)
 
-# The Kubernetes release that the lab's mirror holds.
-KUBERNETES ?= 1.36.3
+# The Kubernetes release of the lab, such as 1.35.4.
+BB_KUBERNETES ?= $(shell sed -n 's/^cluster_kubernetes_version: //p' roles/cluster/defaults/main.yml)
+export BB_KUBERNETES
 
 # Extra arguments for ansible-playbook, such as EXTRA='-e hazelcast_replicas=4'.
 EXTRA ?=
@@ -46,10 +47,15 @@ converge: .collections $(VENV) ## Run site.yml on the lab again (EXTRA='-e ...' 
 	@$(PLAYBOOK) site.yml $(EXTRA)
 
 .PHONY: mirror
-mirror: lab-up ## Fill the lab's mirror, and point the lab's hosts at it
-	@python artifacts/collect.py --kubernetes=$(KUBERNETES) --bundle=$(CACHE)/artifacts/bundle-$(KUBERNETES).yml >/dev/null
-	@$(PLAYBOOK) playbooks/mirror.yml -e cluster_kubernetes_version=$(KUBERNETES)
+mirror: artifacts lab-up ## Fill the lab's mirror, and point the lab's hosts at it
+	@$(PLAYBOOK) playbooks/mirror.yml
 	@$(PLAYBOOK) lab/prepare.yml
+
+# The mirror playbook does the same, but cannot show its progress.
+.PHONY: artifacts
+artifacts: $(VENV) ## Collect programs and images: from upstream where it answers, else by building them (10 to 20 minutes, once)
+	@python artifacts/collect.py --kubernetes=$(BB_KUBERNETES) --cache=$(CACHE)/artifacts \
+	    --bundle=$(CACHE)/artifacts/bundle-$(BB_KUBERNETES).yml >/dev/null
 
 .PHONY: lab-up
 lab-up: .collections $(VENV) ## Start the lab's hosts, bare
@@ -73,6 +79,8 @@ lint: .collections $(VENV) ## ansible-lint, yamllint, ruff
 
 .PHONY: unit
 unit: .collections $(VENV) ## Unit tests, and tests against a real API server on loopback
+	@python artifacts/build.py --kubernetes=$(BB_KUBERNETES) --cache=$(CACHE)/artifacts \
+	    --only=etcd --only=registry.k8s.io/kube-apiserver --bundle=$(CACHE)/artifacts/bundle-tests.yml >/dev/null
 	pytest tests/unit tests/api
 
 .PHONY: sanity
@@ -80,7 +88,7 @@ sanity: .collections $(VENV) ## ansible-test sanity
 	tests/sanity.sh
 
 .PHONY: molecule
-molecule: .collections $(VENV) ## The molecule scenario `default`: four passes on a site of its own, then its verification
+molecule: artifacts .collections $(VENV) ## The molecule scenario `default`: four passes on a site of its own, then its verification
 	tests/molecule.sh default
 
 .PHONY: bench

@@ -24,4 +24,4 @@ if [ ! -e "$venv/complete" ]; then
     touch "$venv/complete"
 fi
 ln -sfn "$venv" "$link"
-touch -h "$link"
+touch "$venv"

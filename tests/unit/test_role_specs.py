@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 ROLES = sorted(path.parent.parent for path in Path(__file__).parents[2].glob("roles/*/meta/main.yml"))
-TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "raw": object}
+TYPES = {"str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "raw": object}
 
 
 def load(path: Path):
