@@ -68,7 +68,7 @@ lab-down: .collections $(VENV) ## Remove the lab's hosts, their volumes, their n
 ##@ Tests
 
 .PHONY: test
-test: lint unit sanity molecule ## Everything that CI runs
+test: lint unit sanity collection molecule ## Everything that CI runs
 
 .PHONY: lint
 lint: .collections $(VENV) ## ansible-lint, yamllint, ruff
@@ -86,6 +86,10 @@ unit: .collections $(VENV) ## Unit tests, and tests against a real API server on
 .PHONY: sanity
 sanity: .collections $(VENV) ## ansible-test sanity
 	tests/sanity.sh
+
+.PHONY: collection
+collection: .collections $(VENV) ## The built collection: its content, and that it runs from another directory
+	tests/collection.sh
 
 .PHONY: molecule
 molecule: artifacts .collections $(VENV) ## The molecule scenario `default`: four passes on a site of its own, then its verification

@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Write docs/variables.md from the argument specs of the roles.
 
-    python docs/generate_variables.py            write it
-    python docs/generate_variables.py --check    fail if it is out of date
+python docs/generate_variables.py            write it
+python docs/generate_variables.py --check    fail if it is out of date
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ HEAD = """<!-- SPDX-License-Identifier: GPL-3.0-or-later -->
 Every public variable of every role. `roles/<role>/defaults/main.yml` has the same variables with their comments; a
 test holds the two together. Variables whose names begin with two underscores are internal.
 
-Where to set them: what the whole site must agree on (`cluster_*`, `control_plane_*`, `etcd_*`, `flannel_*` and those
-of the apps) belongs in `group_vars/all`, because some plays run on the controller for the site. What concerns a host
-(`host_*`, `containerd_*`, `kubelet_*`, `cluster_rack`, `cluster_node_address`) may be set for a group or a host.
-[inventories/example](../inventories/example) shows both. A name that no role has is refused by the
+Where to set them: what the whole site must agree on (`cluster_*`, `control_plane_*`, `etcd_*`, `flannel_*`,
+`mirror_*` and those of the apps) belongs in `group_vars/all`, because some plays run on the controller for the site.
+What concerns a host (`host_*`, `containerd_*`, `kubelet_*`, `cluster_rack`, `cluster_node_address`) may be set for a
+group or a host. [inventories/example](../inventories/example) shows both. A name that no role has is refused by the
 [preflight](preflight.md).
 """
 
@@ -58,14 +58,15 @@ PLAYBOOKS = """
 ## Playbooks
 
 Not of a role. `apps_enabled` belongs in the inventory's `group_vars/all`; the others on the command line, as
-`-e name=value`, of the playbook that they are for.
+`-e name=value`.
 
 | variable | playbook | default | meaning |
 | --- | --- | --- | --- |
 | `apps_enabled` | `site.yml`, `playbooks/apps.yml` | `[]` | The apps to run: `hazelcast`. |
-| `mirror_source` | `playbooks/mirror.yml` | `auto` | Where artifacts come from: `auto` (upstream where it answers, else a build), `upstream` or `build`. |
-| `mirror_kubernetes_versions` | `playbooks/mirror.yml` | `[cluster_kubernetes_version]` | Kubernetes releases that the mirror is to hold. |
-| `discover_namespace`, `discover_app`, `discover_instance`, `discover_label_selector`, `discover_role_label`, `discover_racks`, `discover_kubeconfig`, `discover_context` | `playbooks/discover.yml` | none | What to look for, and where: see the head of the playbook. |
+| `discover_namespace`, `discover_app`, `discover_instance`, `discover_label_selector`, `discover_role_label` \
+| `playbooks/discover.yml` | none | What to look for: see the head of the playbook. |
+| `discover_racks`, `discover_kubeconfig`, `discover_context` \
+| `playbooks/discover.yml` | none | Whether to read the nodes' racks, and which cluster to ask. |
 """
 
 

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's hosts over SSH, and the cluster through kubectl on a control-plane host."""
+"""The lab's hosts over SSH, the cluster through kubectl on a control-plane host, and runs of Ansible."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +19,75 @@ ROOT = Path(__file__).resolve().parents[3]
 STATE = ROOT / f".{os.environ.get('BB_LAB', 'lab')}"
 CONTROL_PLANE, WORKERS = ["cp1"], ["worker1", "worker2"]
 NODES = CONTROL_PLANE + WORKERS
+MIRROR = "mirror1"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=20s"
+HAZELCAST = {"kubeconfig": str(STATE / "kubeconfig"), "namespace": "hazelcast"}
+
+
+@dataclasses.dataclass
+class Run:
+    """A run of ansible-playbook: its exit code, what it printed, and the figures that the callback `story` wrote."""
+
+    rc: int
+    output: str
+    figures: dict
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """How many tasks changed something, by host; hosts without a change are left out."""
+        return {host: count for host, count in self.figures["changed"].items() if count}
+
+
+def ansible(command: str, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess:
+    """Run a command of Ansible from the checkout, by the Python that runs the tests."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(command)), *arguments],
+        cwd=ROOT,
+        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def module(name: str, **parameters) -> dict:
+    """What a module of this collection returns on the controller. Fails the test if the module fails."""
+    arguments = ["localhost", "-m", f"baremetal.bigdata.{name}", "-a", json.dumps(parameters)]
+    found = ansible("ansible", *arguments, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
+    assert found.returncode == 0, found.stdout
+    return json.loads(found.stdout[found.stdout.index("=> ") + 3 :])
+
+
+def hazelcast_map(**parameters) -> dict:
+    """Look at Hazelcast with its own client."""
+    return module(
+        "hazelcast_map",
+        **HAZELCAST,
+        cluster_name="hazelcast",
+        selector="app.kubernetes.io/instance=hazelcast",
+        **parameters,
+    )
+
+
+def hazelcast_members() -> tuple[int, int]:
+    """How many members Hazelcast counts, and how many ready ones role_discovery finds."""
+    found = module("role_discovery", **HAZELCAST, instance="hazelcast")["members"].get("member", [])
+    return hazelcast_map(state="present", entries=0)["members"], sum(member["ready"] for member in found)
+
+
+def wait_for(condition: Callable[[], bool], what: str, timeout: int) -> None:
+    """Ask every second until a condition holds; what cannot be asked yet does not hold. Fails after *timeout* s."""
+    end, reason = time.monotonic() + timeout, ""
+    while True:
+        try:
+            if condition():
+                return
+        except (AssertionError, RuntimeError) as error:  # a module that failed, a host that does not answer
+            reason = f": {error}"
+        assert time.monotonic() < end, f"waited {timeout} s for {what}{reason}"
+        time.sleep(1)
 
 
 def connect(name: str):
@@ -44,5 +117,17 @@ def kubectl():
         else:
             output = host.check_output(f"{KUBECTL} {arguments} <<'END'\n{stdin}\nEND")
         return json.loads(output) if arguments.endswith("-o json") else output
+
+    return run
+
+
+@pytest.fixture
+def playbook(tmp_path):
+    """Run ansible-playbook with arguments on the lab; returns a Run."""
+
+    def run(*arguments: str, timeout: int = 600) -> Run:
+        figures = tmp_path / "story.json"
+        done = ansible("ansible-playbook", *arguments, timeout=timeout, BB_STORY_JSON=str(figures))
+        return Run(done.returncode, done.stdout, json.loads(figures.read_text()))
 
     return run

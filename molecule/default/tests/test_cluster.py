@@ -45,7 +45,8 @@ data:
       whoami
     }}
   get: |
-    exec 3<>"/dev/tcp/$1/$2" && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && echo "$status"
+    exec 3<>"/dev/tcp/$1/$2" && printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 &&
+        read -r _ status _ <&3 && echo "$status"
 ---
 apiVersion: v1
 kind: Service
@@ -107,12 +108,12 @@ def test_dns_answers_from_a_pod_on_every_node(kubectl, probes, name):
 @pytest.mark.parametrize("source", NODES)
 @pytest.mark.parametrize("target", NODES)
 def test_pods_reach_each_other_across_nodes(kubectl, probes, source, target):
-    assert "200" == get(kubectl, probes[source][0], probes[target][1], 8080)
+    assert get(kubectl, probes[source][0], probes[target][1], 8080) == "200"
 
 
 @pytest.mark.parametrize("source", NODES)
 def test_pods_reach_a_service_by_name(kubectl, probes, source):
-    assert "200" == get(kubectl, probes[source][0], f"probe.{NAMESPACE}", 80)
+    assert get(kubectl, probes[source][0], f"probe.{NAMESPACE}", 80) == "200"
 
 
 def test_the_kubeconfig_on_the_controller_is_closed():
