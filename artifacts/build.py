@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Build what artifacts.yml lists, from the language registries: for sites that cannot reach upstream.
 

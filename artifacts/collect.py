@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Collect what artifacts.yml lists on this machine: from upstream where it answers, else by building it.
 

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Download what artifacts.yml lists from upstream, verified, into a bundle (see bundle.py).
 

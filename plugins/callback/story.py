@@ -98,8 +98,8 @@ from collections import Counter
 
 from ansible import constants as C
 from ansible.playbook.block import Block
-from ansible.playbook.task_include import TaskInclude
 from ansible.playbook.role_include import IncludeRole
+from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import story_text as text
 

@@ -455,7 +455,8 @@ def fetch(url, ca, timeout):
     try:
         context = ssl.create_default_context(cadata=ca or None)
         request = urllib.request.Request(url, method="HEAD")
-        with urllib.request.urlopen(request, timeout=timeout, context=context) as response:
+        opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
+        with opener.open(request, timeout=timeout) as response:
             result.update(ok=True, status=response.status)
     except urllib.error.HTTPError as error:
         result.update(status=error.code, error=f"HTTP status {error.code} {error.reason}")

@@ -92,7 +92,7 @@ def test_the_api_role_is_no_wider_than_the_definition_and_never_beyond_the_names
     objects = engine.render(cluster())
     assert find(objects, "Role")["rules"] == [
         {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list"]},
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["endpoints", "pods"], "verbs": ["get"]},
     ]
     assert not [item for item in objects if item["kind"].startswith("ClusterRole")]
 

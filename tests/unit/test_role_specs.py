@@ -9,7 +9,16 @@ import pytest
 import yaml
 
 ROLES = sorted(path.parent.parent for path in Path(__file__).parents[2].glob("roles/*/meta/main.yml"))
-TYPES = {"str": str, "path": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict, "raw": object}
+TYPES = {
+    "str": str,
+    "path": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list": list,
+    "dict": dict,
+    "raw": object,
+}
 
 
 def load(path: Path):
@@ -81,9 +90,6 @@ def test_the_main_task_file_is_a_table_of_contents(role):
 
 def test_names_of_tasks_are_unique_in_their_role(role):
     names = [
-        task["name"]
-        for path in sorted((role / "tasks").glob("*.yml"))
-        for task in load(path) or []
-        if "name" in task
+        task["name"] for path in sorted((role / "tasks").glob("*.yml")) for task in load(path) or [] if "name" in task
     ]
     assert sorted(names) == sorted(set(names))

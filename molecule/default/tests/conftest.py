@@ -84,8 +84,9 @@ def wait_for(condition: Callable[[], bool], what: str, timeout: int) -> None:
         try:
             if condition():
                 return
+            reason = ""
         except (AssertionError, RuntimeError) as error:  # a module that failed, a host that does not answer
-            reason = f": {error}"
+            reason = f": {str(error)[:500]}"
         assert time.monotonic() < end, f"waited {timeout} s for {what}{reason}"
         time.sleep(1)
 

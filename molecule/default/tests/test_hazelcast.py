@@ -12,6 +12,7 @@ ENTRIES = {"map": "survivors", "entries": 10_000}
 @pytest.fixture(scope="module")
 def entries():
     """10,000 entries, written while there are two members."""
+    hazelcast_map(state="absent", **ENTRIES)
     yield hazelcast_map(state="written", members=2, **ENTRIES)
     hazelcast_map(state="absent", **ENTRIES)
 

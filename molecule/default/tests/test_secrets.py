@@ -4,19 +4,12 @@
 from __future__ import annotations
 
 import base64
+import re
 
 import pytest
 import yaml
 from conftest import connect
 
-# On the first control-plane host; each holds one key in PEM.
-KEYS = [
-    "/etc/kubernetes/pki/ca.key",
-    "/etc/kubernetes/pki/apiserver.key",
-    "/etc/kubernetes/pki/apiserver-etcd-client.key",
-    "/etc/kubernetes/pki/front-proxy-ca.key",
-    "/etc/kubernetes/pki/sa.key",
-]
 KUBECONFIGS = ["admin.conf", "super-admin.conf", "controller-manager.conf", "scheduler.conf"]
 
 
@@ -33,9 +26,9 @@ def forms(secret: bytes) -> set[str]:
 def secrets():
     """Name -> secret: private keys, keys in kubeconfigs, tokens and Secrets of the cluster."""
     host = connect("cp1")
-    found = {path: host.file(path).content for path in KEYS if host.file(path).exists}
-    for path in host.check_output("find /etc/etcd /etc/kubernetes/pki -name '*.key'").splitlines():
-        found[path] = host.file(path).content
+    keys = host.check_output("grep -rlE 'PRIVATE KEY-----' /etc /var/lib/etcd --exclude-dir=alternatives || true")
+    found = {path: host.file(path).content for path in keys.splitlines()}
+    assert {"/etc/kubernetes/pki/ca.key", "/etc/kubernetes/pki/sa.key"} <= set(found)
     for name in KUBECONFIGS:
         config = yaml.safe_load(host.file(f"/etc/kubernetes/{name}").content)
         encoded = config["users"][0]["user"]["client-key-data"]
@@ -44,8 +37,8 @@ def secrets():
     for node in ("cp1", "worker1"):
         path = "/var/lib/kubelet/pki/kubelet-client-current.pem"
         pem = connect(node).file(path).content
-        found[f"{node}:{path}"] = pem[pem.index(b"-----BEGIN EC PRIVATE KEY") :]
-        tokens = connect(node).check_output("find /var/lib/kubelet/pods -path '*/kube-api-access-*/token' -type l")
+        found[f"{node}:{path}"] = b"".join(re.findall(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", pem, re.DOTALL))
+        tokens = connect(node).check_output("find /var/lib/kubelet/pods -path '*/kube-api-access-*/..*/token' -type f")
         for token in tokens.splitlines():
             found[f"{node}:{token}"] = connect(node).file(token).content
     return found

@@ -70,7 +70,7 @@ def test_all_hosts_restart_at_once(kubectl, hosts, actions):
         started = datetime.datetime.now(datetime.timezone.utc)
         podman(action, hosts)
     wait_for(lambda: ready_since(kubectl, started) == set(NODES), "all nodes to be ready", timeout=180)
-    wait_for(lambda: hazelcast_members() == (2, 2), "two Hazelcast members", timeout=240)
+    wait_for(lambda: hazelcast_members() == (2, 2), "two Hazelcast members", timeout=180)
     wait_for(lambda: not unready_pods(kubectl), "every pod to be ready", timeout=120)
     for pod in kubectl("-n hazelcast get pods -o name").split():
         address = kubectl(f"-n hazelcast exec {pod} -- getent hosts kubernetes.default.svc.cluster.local")
