@@ -17,7 +17,7 @@ if [ ! -e "$venv/complete" ]; then
     rm -rf "$venv"
     "$python" -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$here/requirements.txt"
-    have=$(go env GOVERSION 2>/dev/null | sed -nE 's/^go1\.([0-9]+).*/\1/p')
+    have=$({ go env GOVERSION 2>/dev/null || true; } | sed -nE 's/^go1\.([0-9]+).*/\1/p')
     if [ "${have:-0}" -lt "$go_minor" ]; then
         "$venv/bin/pip" install --quiet --disable-pip-version-check "$go_package"
     fi

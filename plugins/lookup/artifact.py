@@ -63,7 +63,7 @@ _raw:
     name: {description: The name., type: str}
     version: {description: The version., type: str}
     url: {description: Address of the file., type: str}
-    upstream: {description: Upstream's address of the file, also when a mirror is used., type: str}
+    upstream: {description: "Upstream's address of the file, also when a mirror is used.", type: str}
     sha256: {description: Checksum of the file., type: str}
     filename: {description: Name of the file., type: str}
     members:
