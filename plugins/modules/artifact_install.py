@@ -61,6 +61,14 @@ options:
             description: Mode of the file, octal.
             type: str
             default: "0755"
+  state:
+    description:
+      - V(installed) puts the files in place.
+      - V(fetched) only downloads and verifies what V(installed) would need, into O(cache_dir), where V(installed)
+        finds it. It reports no change, since nothing on the host uses that directory. Does nothing in check mode.
+    type: str
+    choices: [installed, fetched]
+    default: installed
   ca_content:
     description: Certificates (PEM) of authorities to trust besides those of the host.
     type: str
@@ -111,8 +119,13 @@ changed_artifacts:
   elements: str
   returned: success
   sample: [containerd]
+fetched:
+  description: Names of the artifacts whose file is verified and waits in the cache.
+  type: list
+  elements: str
+  returned: with O(state=fetched)
 installed:
-  description: Every artifact of the call.
+  description: Every artifact of the call. Empty with O(state=fetched).
   type: list
   elements: dict
   returned: success
@@ -406,6 +419,9 @@ class Installer:
     def run(self):
         # type: () -> dict
         check = self.module.check_mode
+        if self.params["state"] == "fetched":
+            fetched = [] if check else sorted(self.fetch_all())
+            return {"changed": False, "changed_artifacts": [], "installed": [], "fetched": fetched}
         files = {} if check else self.fetch_all()
         staged = {} if check else self.stage_all(files)
         for dest, temporary in staged.items():
@@ -495,6 +511,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "artifacts": {"type": "list", "elements": "dict", "required": True, "options": artifact},
+            "state": {"type": "str", "choices": ["installed", "fetched"], "default": "installed"},
             "ca_content": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "int", "default": 15},
             "retries": {"type": "int", "default": 2},

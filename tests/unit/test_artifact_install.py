@@ -188,6 +188,19 @@ def test_one_wrong_checksum_stops_everything(site):
     assert not [name for name in os.listdir(site.tmp / "cache") if name.endswith(".part")]
 
 
+def test_fetched_verifies_and_installs_nothing(site):
+    good, bad = site.program("kubeadm", b"kubeadm 1"), site.program("etcd", b"etcd 1") | {"sha256": "0" * 64}
+    result, _ = site.run(good, state="fetched")
+    assert (result["changed"], result["fetched"]) == (False, ["kubeadm"])
+    assert not (site.tmp / "bin").exists()
+    result, _ = site.run(good, bad, state="fetched")
+    assert result["failed"]
+    assert "expected sha256 " + "0" * 64 in result["msg"]
+    before = len(site.requests)
+    result, _ = site.run(good)
+    assert (result["changed_artifacts"], len(site.requests)) == (["kubeadm"], before)
+
+
 def test_a_missing_member_stops_everything(site):
     kubeadm = site.program("kubeadm", b"kubeadm 1")
     etcd = site.archive("etcd.tgz", {"other": b"etcd"}, ["etcd"])
