@@ -319,6 +319,12 @@ class CallbackModule(DefaultCallback):
     # ------------------------------------------------------------------ tasks
 
     @staticmethod
+    def host_label(result) -> str:
+        """The host, and the one that it delegates to by its inventory name."""
+        host, delegate = result.host.get_name(), result.task.delegate_to
+        return f"{host} -> {delegate}" if delegate and delegate != host else host
+
+    @staticmethod
     def _name_of(task) -> str:
         # include_role knows only its own name, and takes no argument.
         named = task.get_name() if isinstance(task, IncludeRole) else task.get_name(include_role_fqcn=False)
