@@ -30,7 +30,8 @@ echo "  $(wc -l <"$work/files") files, $((size / 1024)) KiB"
 
 echo "install it elsewhere, and look at its playbooks"
 cd "$work/elsewhere"
-unset ANSIBLE_CONFIG
+# Nothing of the caller: not its configuration, not the colours that molecule asks for.
+unset "${!ANSIBLE_@}"
 export ANSIBLE_COLLECTIONS_PATH=$work/collections
 ansible-galaxy collection install --offline --no-deps -p "$work/collections" "$artifact" >"$work/log" 2>&1 ||
     { cat "$work/log"; fail "it does not install"; }

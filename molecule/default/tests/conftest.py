@@ -39,11 +39,12 @@ class Run:
 
 
 def ansible(command: str, *arguments: str, timeout: int = 600, **environment: str) -> subprocess.CompletedProcess:
-    """Run a command of Ansible from the checkout, by the Python that runs the tests."""
+    """Run a command of Ansible from the checkout, by the Python that runs the tests, as from a shell of its own."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     return subprocess.run(
         [str(Path(sys.executable).with_name(command)), *arguments],
         cwd=ROOT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
+        env=own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"} | environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
