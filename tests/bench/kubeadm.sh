@@ -121,16 +121,13 @@ version = 3
     bin_dirs = ["/opt/cni/bin"]
     conf_dir = "/etc/cni/net.d"
 END
-for registry in docker.io ghcr.io quay.io registry.k8s.io; do
-    mkdir -p "/etc/containerd/certs.d/$registry"
-    cat >"/etc/containerd/certs.d/$registry/hosts.toml" <<END
-server = "$mirror/v2/$registry"
-[host."$mirror/v2/$registry"]
+mkdir -p /etc/containerd/certs.d/_default
+cat >/etc/containerd/certs.d/_default/hosts.toml <<END
+server = "$mirror"
+[host."$mirror"]
   capabilities = ["pull", "resolve"]
-  override_path = true
   ca = "$mirror_ca"
 END
-done
 cat >/etc/systemd/system/containerd.service <<'END'
 [Unit]
 After=network.target
