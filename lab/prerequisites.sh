@@ -17,6 +17,8 @@ needs=(
     "newuidmap uidmap shadow-utils"
     "nft nftables nftables"
     "netavark netavark netavark"
+    # By which netavark of Debian 12 sets up addresses.
+    "iptables iptables iptables-nft"
 )
 PATH=$PATH:/usr/lib/podman:/usr/libexec/podman:/usr/sbin:/sbin
 
