@@ -91,7 +91,7 @@ def findings(output: str) -> list[tuple[str, str, dict[str, str]]]:
 def assert_refused(run: Run, host: str, check: str, expected: str, found: str, remedy: str) -> None:
     assert run.rc != 0
     assert run.changed == {}
-    assert [phase["name"] for phase in run.figures["phases"]] == ["Preflight"]
+    assert run.figures["phases"][-1]["name"] == "Preflight"
     assert any(
         host in hosts
         and check == name
