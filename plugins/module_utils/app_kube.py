@@ -1,28 +1,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Kubernetes API for the app modules, on kubernetes.core's client. All input and output is here."""
+"""The Kubernetes API for the app modules: objects, commands and ports, by kube_api and kube_stream."""
 
 from __future__ import annotations
 
-import copy
-import json
-import os
-import select
-import socket
+import contextlib
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-try:
-    from ansible_collections.kubernetes.core.plugins.module_utils.args_common import AUTH_ARG_SPEC
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.client import get_api_client
-    from ansible_collections.kubernetes.core.plugins.module_utils.k8s.core import AnsibleK8SModule
-except ImportError:  # reported by module()
-    AUTH_ARG_SPEC = {"kubeconfig": {"type": "raw", "no_log": True}}
-    get_api_client = AnsibleK8SModule = None
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, kube_api, kube_stream
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube_stream import CommandFailed
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+__all__ = ["CommandFailed", "Kube", "Unreachable", "create_module", "reason"]
 
 # Seconds for one answer of the API server, so that a host that is down does not hang a run.
 TIMEOUT = 20
@@ -32,179 +23,144 @@ class Unreachable(Exception):
     """There is no kubeconfig, or nobody answers behind it."""
 
 
-def create_module(argument_spec: dict[str, Any], **arguments: Any) -> Any:
-    """An AnsibleModule with kubernetes.core's connection options."""
-    spec = copy.deepcopy(AUTH_ARG_SPEC)
-    spec.update(argument_spec)
-    if AnsibleK8SModule is None:
-        AnsibleModule(argument_spec=spec, **arguments).fail_json(
-            msg=missing_required_lib("kubernetes.core (collection)")
-        )
-    return AnsibleK8SModule(module_class=AnsibleModule, argument_spec=spec, supports_check_mode=True, **arguments)
+def create_module(argument_spec: dict[str, Any], **arguments: Any) -> AnsibleModule:
+    """An AnsibleModule with the options of the doc fragment kube_auth."""
+    return AnsibleModule(
+        argument_spec={**kube_api.ARGUMENT_SPEC, **argument_spec}, supports_check_mode=True, **arguments
+    )
+
+
+@contextlib.contextmanager
+def _reached() -> Iterator[None]:
+    """A server that does not answer is told from one that refuses."""
+    try:
+        yield
+    except kube_api.KubeApiError as error:
+        if error.status:
+            raise
+        raise Unreachable(f"its API server does not answer: {reason(error)}") from error
 
 
 class Kube:
-    """Reads and writes objects. In check mode every write is the API server's dry run."""
+    """Reads and writes objects. With ``dry_run``, which check mode sets, every write is the API server's dry run.
 
-    def __init__(self, module: Any):
-        path = module.params.get("kubeconfig")
-        if isinstance(path, str) and not os.path.exists(os.path.expanduser(path)):
-            raise Unreachable("there is no kubeconfig")
-        self.module = module
+    Threads may share it.
+    """
+
+    def __init__(self, module: AnsibleModule):
+        self.dry_run = module.check_mode
         try:
-            self.client = get_api_client(module=module)
-            self.api = self.client.client.client
-            self.request("/version")
-        except Exception as error:
-            if getattr(error, "status", None):
-                raise
-            raise Unreachable(f"its API server does not answer: {reason(error)}") from error
+            access = kube_api.load_kubeconfig(module.params.get("kubeconfig"), module.params.get("context"))
+            self._api = kube_api.KubeApi(access, TIMEOUT)
+        except kube_api.NoKubeconfig as error:
+            raise Unreachable(f"there is no kubeconfig ({error})") from error
+        except kube_api.KubeApiError as error:
+            module.fail_json(msg=str(error))
+        self._owner = threading.get_ident()
+        self._local = threading.local()
+        self.request("/version")
+
+    @property
+    def api(self) -> kube_api.KubeApi:
+        """This thread's own connection."""
+        if threading.get_ident() == self._owner:
+            return self._api
+        if not hasattr(self._local, "api"):
+            self._local.api = self._api.clone()
+        return self._local.api
 
     def request(self, path: str) -> bytes:
-        return self.client.client.request("get", path, serialize=False, _request_timeout=TIMEOUT).data
+        with _reached():
+            return self.api.text(path).encode()
+
+    def _path(self, version: str, kind: str, namespace: str | None, name: str | None = None) -> str:
+        with _reached():
+            return self.api.path(version, kind, namespace, name)
 
     def get(self, version: str, kind: str, name: str, namespace: str | None) -> dict[str, Any] | None:
-        resource = self.client.resource(kind, version)
+        path = self._path(version, kind, namespace, name)
         try:
-            found = self.client.get(resource, name=name, namespace=namespace, _request_timeout=TIMEOUT)
-        except Exception as error:
-            if getattr(error, "status", None) == 404:
+            with _reached():
+                return self.api.get(path)
+        except kube_api.KubeApiError as error:
+            if error.status == 404:
                 return None
             raise
-        return found.to_dict()
 
     def list(self, version: str, kind: str, namespace: str, selector: str) -> list[dict[str, Any]]:
-        resource = self.client.resource(kind, version)
+        path, items = self._path(version, kind, namespace), []
         try:
-            found = self.client.get(resource, namespace=namespace, label_selector=selector, _request_timeout=TIMEOUT)
-        except Exception as error:
-            if getattr(error, "status", None) == 404:
+            with _reached():
+                for chunk in self.api.list_chunks(path, labelSelector=selector):
+                    items += chunk.get("items") or ()
+        except kube_api.KubeApiError as error:
+            if error.status == 404:
                 return []
             raise
         # Items of a list carry neither version nor kind.
-        return [{**item, "apiVersion": version, "kind": kind} for item in found.to_dict().get("items", [])]
+        return [{**item, "apiVersion": version, "kind": kind} for item in items]
 
     def apply(self, wanted: Mapping[str, Any], manager: str) -> dict[str, Any]:
-        resource = self.client.resource(wanted["kind"], wanted["apiVersion"])
-        applied = resource.server_side_apply(
-            body=dict(wanted),
-            name=wanted["metadata"]["name"],
-            namespace=wanted["metadata"].get("namespace"),
-            field_manager=manager,
-            force_conflicts=True,
-            dry_run="All" if self.module.check_mode else None,
-            _request_timeout=TIMEOUT,
-        )
-        return applied.to_dict()
+        metadata = wanted["metadata"]
+        path = self._path(wanted["apiVersion"], wanted["kind"], metadata.get("namespace"), metadata["name"])
+        with _reached():
+            return self.api.apply(path, dict(wanted), manager, self.dry_run)
 
-    def delete(self, item: Mapping[str, Any]) -> None:
-        resource = self.client.resource(item["kind"], item["apiVersion"])
-        options: dict[str, Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-        if self.module.check_mode:
-            # In the body: the server ignores a dry run in the query where a delete has a body.
-            options["dryRun"] = ["All"]
-        try:
-            resource.delete(
-                name=item["metadata"]["name"],
-                namespace=item["metadata"].get("namespace"),
-                body=options,
-                _request_timeout=TIMEOUT,
-            )
-        except Exception as error:
-            if getattr(error, "status", None) != 404:
-                raise
+    def patch(
+        self,
+        version: str,
+        kind: str,
+        name: str,
+        namespace: str | None,
+        body: Mapping[str, Any],
+        *,
+        strategic: bool = False,
+        subresource: str = "",
+    ) -> dict[str, Any]:
+        """Change these fields of an object, by a merge patch: null removes. Returns the object.
 
-    def ask(self, namespace: str, pod: str, container: str, check: Mapping[str, Any]) -> str:
+        *strategic* merges lists of built-in kinds by their keys, such as containers by name.
+        """
+        path = self._path(version, kind, namespace, name) + (f"/{subresource}" if subresource else "")
+        content_type = kube_api.STRATEGIC_PATCH if strategic else kube_api.MERGE_PATCH
+        with _reached():
+            return self.api.patch(path, dict(body), self.dry_run, content_type)
+
+    def delete(self, item: Mapping[str, Any], uid: str = "") -> None:
+        """Delete an object; with *uid* only that very one, not another of the same name."""
+        metadata = item["metadata"]
+        path = self._path(item["apiVersion"], item["kind"], metadata.get("namespace"), metadata["name"])
+        with _reached():
+            self.api.delete(path, self.dry_run, uid=uid)
+
+    def ask(self, namespace: str, pod: str, container: str, check: Mapping[str, Any], timeout: float = TIMEOUT) -> str:
         """A member's answer to a check: by HTTP through the API server, or by a command in its container."""
-        if check.get("command"):
-            return self.run(namespace, pod, container, list(check["command"]))
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}:{check['port']}/proxy{check['path']}"
-        body = self.request(path).decode("utf-8", "replace")
-        if not check.get("json"):
-            return body
-        value: Any = json.loads(body)
-        for key in check["json"].split("."):
-            value = value[key]
-        return json.dumps(value) if isinstance(value, (bool, dict, list)) else str(value)
+        with _reached():
+            return app_live.ask(self.api, namespace, pod, container, check, timeout)
 
-    def run(self, namespace: str, pod: str, container: str, command: list[str]) -> str:
-        from kubernetes.client import CoreV1Api
-        from kubernetes.stream import stream
+    def run(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        timeout: float = TIMEOUT,
+        stdin: str | None = None,
+    ) -> str:
+        """The output of a command in a container. Raises CommandFailed, with `returncode` and `output`.
 
-        answer = stream(
-            CoreV1Api(self.api).connect_get_namespaced_pod_exec,
-            pod,
-            namespace,
-            container=container,
-            command=command,
-            stdout=True,
-            stderr=True,
-            stdin=False,
-            tty=False,
-            _preload_content=False,
-            _request_timeout=TIMEOUT,
-        )
-        answer.run_forever(timeout=TIMEOUT)
-        out, err = answer.read_stdout(), answer.read_stderr()
-        if answer.returncode:
-            raise RuntimeError(f"{' '.join(command)} ended with {answer.returncode}: {(err or out).strip()}")
-        return out.strip()
+        The command can read *stdin*, but is not told where it ends.
+        """
+        with _reached():
+            return app_live.run(self.api, namespace, pod, container, list(command), timeout, stdin)
 
-    @contextmanager
+    @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[int]:
         """A port on the controller's loopback that leads to a pod's, over the API server's connection."""
-        from kubernetes.client import CoreV1Api
-        from kubernetes.stream import portforward
-
-        core = CoreV1Api(self.api)
-        stop = threading.Event()
-
-        def serve(connection: socket.socket) -> None:
-            with closing(connection):
-                tunnel = portforward(core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
-                with closing(tunnel):
-                    _relay(connection, tunnel.socket(port), stop)
-
-        with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-            listener.settimeout(0.5)
-
-            def accept() -> None:
-                while not stop.is_set():
-                    try:
-                        connection, _peer = listener.accept()
-                    except (socket.timeout, OSError):
-                        continue
-                    threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-            threading.Thread(target=accept, daemon=True).start()
-            try:
-                yield listener.getsockname()[1]
-            finally:
-                stop.set()
+        with kube_stream.forward(self.api, namespace, pod, port) as local:
+            yield local
 
 
-def reason(error: Exception) -> str:
-    """The API server's own sentence where there is one, otherwise the cause without the client's wrapping."""
-    body = getattr(error, "body", None)
-    if body:
-        try:
-            return json.loads(body)["message"]
-        except (ValueError, KeyError, TypeError):
-            return str(body)
-    pool = getattr(error, "pool", None)
-    cause = getattr(error, "reason", None)
-    text = str(cause if isinstance(cause, Exception) else error) or type(error).__name__
-    text = text.rpartition("Failed to establish a new connection: ")[2]
-    return f"{pool.host}:{pool.port}: {text}" if pool is not None and hasattr(pool, "host") else text
-
-
-def _relay(near: socket.socket, far: Any, stop: threading.Event) -> None:
-    pairs = {near.fileno(): (near, far), far.fileno(): (far, near)}
-    while not stop.is_set():
-        readable = select.select(list(pairs), [], [], 0.5)[0]
-        for number in readable:
-            source, target = pairs[number]
-            data = source.recv(65536)
-            if not data:
-                return
-            target.sendall(data)
+def reason(error: BaseException) -> str:
+    """What went wrong, in one sentence."""
+    return str(error) or type(error).__name__

@@ -8,6 +8,7 @@ Node); what is handed out are *projections*, small dictionaries of the fields a 
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
@@ -16,15 +17,27 @@ INSTANCE_LABEL = "app.kubernetes.io/instance"
 ROLE_LABEL = "baremetal.bigdata/role"
 RACK_LABEL = "topology.kubernetes.io/zone"
 HOSTNAME_LABEL = "kubernetes.io/hostname"
-# On a Service: the URL scheme and path of its ports, `<annotation>.<port name>` for one port, without a name for all.
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
+MANAGER = "baremetal.bigdata"
+# The owner of the discovery ConfigMap's fields.
+FIELD_MANAGER = "baremetal.bigdata.discovery"
+# On a Service: the URL scheme and path of its ports, and whether people open it. `<annotation>.<port>` is for one port,
+# by its name or number; without a port it is for all.
 SCHEME_ANNOTATION = "baremetal.bigdata/scheme"
 PATH_ANNOTATION = "baremetal.bigdata/path"
+DASHBOARD_ANNOTATION = "baremetal.bigdata/dashboard"
+# Names the container that a person means; as in kubectl.
+CONTAINER_ANNOTATION = "kubectl.kubernetes.io/default-container"
+# In the selector of a Service of one member.
+POD_NAME_LABEL = "statefulset.kubernetes.io/pod-name"
 
 # From the least to the most that a member can be; a member that counts as one counts as those before it.
 LEVELS = ("present", "running", "ready")
 TERMINATING = "terminating"
 FINISHED_PHASES = ("Succeeded", "Failed")
 
+# What the API takes as a ConfigMap's content, in bytes.
+_CONFIGMAP_BYTES = 1024 * 1024
 _URL_HOSTS = 3
 _NAMED_PODS = 10
 _REASON_LENGTH = 300
@@ -48,14 +61,14 @@ class Expectation(t.NamedTuple):
         return f"{self.count}" if self.exact else f"{self.count}+"
 
 
-def parse_expect(expect: t.Mapping[str, t.Any]) -> dict[str, Expectation]:
+def parse_expect(expect: t.Mapping[str, t.Any], option: str = "expect") -> dict[str, Expectation]:
     """Read ``{role: 3}`` (exactly) and ``{role: "2+"}`` (at least)."""
     parsed = {}
     for role, value in expect.items():
         match = re.fullmatch(r"(\d+)(\+?)", str(value).strip())
         if isinstance(value, bool) or not match:
             raise DiscoveryError(
-                f"expect: role {role!r}: expected a count such as 3, or 2+ for at least 2; found {value!r}."
+                f"{option}: role {role!r}: expected a count such as 3, or 2+ for at least 2; found {value!r}."
             )
         parsed[str(role)] = Expectation(int(match.group(1)), not match.group(2))
     return parsed
@@ -130,8 +143,17 @@ def _restarts(spec: Object, status: Object) -> int:
     return total
 
 
-def project_pod(pod: Object, cluster_domain: str = "cluster.local") -> Object:
-    """A pod as a member. ``rack`` is filled in later, from its node."""
+def main_container(pod: Object) -> str | None:
+    """The container that runs the app: the one that the pod's annotation names, `app`, or the first."""
+    named = (pod["metadata"].get("annotations") or {}).get(CONTAINER_ANNOTATION)
+    names = [container["name"] for container in (pod.get("spec") or {}).get("containers") or ()]
+    if named in names:
+        return named
+    return "app" if "app" in names else (names[0] if names else None)
+
+
+def project_pod(pod: Object, cluster_domain: str = "cluster.local", role: str | None = None) -> Object:
+    """A pod as a member. ``rack`` is filled in later, from its node, and ``live_role`` from its own answer."""
     metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
     labels = metadata.get("labels") or {}
     name, namespace, node = metadata["name"], metadata.get("namespace") or "", spec.get("nodeName")
@@ -146,6 +168,8 @@ def project_pod(pod: Object, cluster_domain: str = "cluster.local") -> Object:
         "namespace": namespace,
         "app": labels.get(APP_LABEL),
         "instance": labels.get(INSTANCE_LABEL),
+        "role": role,
+        "live_role": None,
         "ip": ip,
         "ips": [entry["ip"] for entry in status.get("podIPs") or () if entry.get("ip")] or ([ip] if ip else []),
         "host_ip": status.get("hostIP"),
@@ -156,6 +180,7 @@ def project_pod(pod: Object, cluster_domain: str = "cluster.local") -> Object:
         if subdomain and spec.get("hostname")
         else None,
         "host_network": host_network,
+        "container": main_container(pod),
         "rack": None,
         "phase": phase,
         "ready": ready,
@@ -222,7 +247,7 @@ class Roster:
             return
         key = (metadata.get("namespace") or "", metadata["name"])
         self._forget(key)
-        member = project_pod(pod, self._cluster_domain)
+        member = project_pod(pod, self._cluster_domain, role)
         entry = _Entry(role, "finished" if finished else level(member), member, labels)
         self._entries[key] = entry
         counts = self._counts.setdefault(role, {})
@@ -334,6 +359,34 @@ class Roster:
             grouped[entry.role].append(entry.member)
         return grouped
 
+    def all(self) -> list[Object]:
+        """All members, in natural order of their names."""
+        return [entry.member for entry in self._sorted()]
+
+    def live(self) -> dict[str, list[Object]]:
+        """Live role -> members, of those that have said one."""
+        grouped: dict[str, list[Object]] = {}
+        if any(entry.member["live_role"] for entry in self._entries.values()):
+            for member in self.all():
+                if member["live_role"]:
+                    grouped.setdefault(member["live_role"], []).append(member)
+        return dict(sorted(grouped.items()))
+
+    def live_unmet(self, expect: t.Mapping[str, Expectation], findings: t.Sequence[str] = ()) -> list[str]:
+        """One sentence for every live role that not as many members say as expected."""
+        found = {role: len(members) for role, members in self.live().items()}
+        sentences = []
+        for role, expectation in expect.items():
+            count = found.get(role, 0)
+            if count == expectation.count or (count > expectation.count and not expectation.exact):
+                continue
+            said = ", ".join(f"{number} {name}" for name, number in found.items()) or "no live role at all"
+            sentences.append(f"live role {role}: {count} of {expectation} expected; members say: {said}")
+        if sentences and findings:
+            more = f" (and {len(findings) - _NAMED_PODS} more)" if len(findings) > _NAMED_PODS else ""
+            sentences.append(f"no live role from: {', '.join(findings[:_NAMED_PODS])}{more}")
+        return sentences
+
     def services(
         self, services: t.Iterable[Object], *, roles: t.Iterable[str] = (), labels: t.Mapping[str, str] | None = None
     ) -> dict[str, list[Object]]:
@@ -387,45 +440,134 @@ def project_service(service: Object, members: t.Sequence[Object], cluster_domain
     placed = [member for member in members if member["host_ip"]]
     placed = [member for member in placed if member["ready"]] or placed
     hosts = sorted({member["host_ip"] for member in placed}, key=natural)[:_URL_HOSTS]
-    ports, urls, cluster_urls = [], [], []
+    cluster_ip = spec.get("clusterIP")
+    headless = cluster_ip == "None"
+    ports, urls, cluster_urls, dashboards = [], [], [], []
     for port in spec.get("ports") or ():
-        port_name = port.get("name") or ""
-
-        def annotated(key: str, name: str = port_name) -> str:
-            return annotations.get(f"{key}.{name}") or annotations.get(key) or ""
-
-        scheme, path = annotated(SCHEME_ANNOTATION), annotated(PATH_ANNOTATION)
+        scheme, path = _annotated(annotations, SCHEME_ANNOTATION, port), _annotated(annotations, PATH_ANNOTATION, port)
         if not scheme and port.get("appProtocol") in _URL_SCHEMES:
             scheme = port["appProtocol"]
+        dashboard = _annotated(annotations, DASHBOARD_ANNOTATION, port).lower() == "true"
         ports.append(
             {
-                "name": port_name,
+                "name": port.get("name") or "",
                 "port": port["port"],
                 "target_port": port.get("targetPort"),
                 "node_port": port.get("nodePort"),
                 "protocol": port.get("protocol") or "TCP",
                 "scheme": scheme or None,
+                "dashboard": dashboard,
             }
         )
         if scheme:
-            cluster_urls.append(_url(scheme, dns, port["port"], path))
-            urls += [_url(scheme, host, port["port"], path) for host in external if host]
+            # The name of a headless Service leads to the members themselves, so to their port.
+            target = port.get("targetPort")
+            number = target if headless and isinstance(target, int) and target else port["port"]
+            cluster_urls.append(_url(scheme, dns, number, path))
+            outside = [_url(scheme, host, port["port"], path) for host in external if host]
             if port.get("nodePort"):
-                urls += [_url(scheme, host, port["nodePort"], path) for host in hosts]
-    cluster_ip = spec.get("clusterIP")
-    headless = cluster_ip == "None"
+                outside += [_url(scheme, host, port["nodePort"], path) for host in hosts]
+            urls += outside
+            if dashboard:
+                dashboards += outside
     return {
         "name": name,
         "namespace": namespace,
         "type": spec.get("type") or "ClusterIP",
         "headless": headless,
+        "member": (spec.get("selector") or {}).get(POD_NAME_LABEL),
         "cluster_ip": None if headless else cluster_ip,
         "dns": dns,
         "external": [host for host in external if host],
         "ports": ports,
         "urls": urls,
         "cluster_urls": cluster_urls,
+        "dashboards": dashboards,
     }
+
+
+def _annotated(annotations: t.Mapping[str, str], key: str, port: Object) -> str:
+    """What an annotation says of a port: by its name, by its number, or of all."""
+    for suffix in (f".{port['name']}" if port.get("name") else "", f".{port['port']}", ""):
+        if annotations.get(key + suffix):
+            return str(annotations[key + suffix])
+    return ""
+
+
+# --- the members' map ------------------------------------------------------------------------------
+
+
+def members_map(members: t.Mapping[str, t.Sequence[Object]], *, cluster: str, namespace: str, app: str = "") -> Object:
+    """The discovery ConfigMap of an app cluster, `<cluster>-members`, which members and other apps mount.
+
+    ``members.json``: role -> members, each with name, ip, host, fqdn, node, rack and, where it is known, live_role.
+    ``hosts``: lines of an address, its full name if it has one, its host name and, where that is another, its pod's
+    name, as in /etc/hosts. Members that have no address or are terminating are in neither, and whether one is ready
+    is not told: the map changes when members come, go or move, and not when they have a bad minute.
+
+    :raises DiscoveryError: where that is more than a ConfigMap holds.
+    """
+    listed: dict[str, list[Object]] = {}
+    lines = []
+    for role, found in sorted(members.items()):
+        entries = listed.setdefault(role, [])
+        for member in sorted(found, key=lambda one: natural(one["pod"])):
+            if not member["ip"] or member["terminating"] or member["phase"] in FINISHED_PHASES:
+                continue
+            entry = {
+                "name": member["pod"],
+                "ip": member["ip"],
+                "host": member["hostname"],
+                "fqdn": member["fqdn"],
+                "node": member["node"],
+                "rack": member["rack"],
+            }
+            if member["live_role"]:
+                entry["live_role"] = member["live_role"]
+            entries.append(entry)
+            names = [member["fqdn"], member["hostname"], member["pod"]]
+            lines.append(" ".join([member["ip"], *dict.fromkeys(name for name in names if name)]))
+            app = app or member["app"] or ""
+    # A line for each member, so that a difference shows who came and who went.
+    blocks = [
+        f"{json.dumps(role)}: ["
+        + ",".join("\n  " + json.dumps(entry, sort_keys=True) for entry in entries)
+        + ("\n]" if entries else "]")
+        for role, entries in listed.items()
+    ]
+    data = {
+        "members.json": "{" + ",\n".join(blocks) + "}\n",
+        "hosts": "".join(f"{line}\n" for line in lines),
+    }
+    size = sum(len(key) + len(text.encode()) for key, text in data.items())
+    if size > _CONFIGMAP_BYTES:
+        raise DiscoveryError(
+            f"publish: expected at most {_CONFIGMAP_BYTES} bytes, which a ConfigMap holds; found {size} bytes for "
+            f"{len(lines)} members of {cluster}. Such a cluster has to be found by its DNS names or by this module."
+        )
+    labels = {INSTANCE_LABEL: cluster, MANAGED_LABEL: MANAGER}
+    if app:
+        labels[APP_LABEL] = app
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{cluster}-members", "namespace": namespace, "labels": labels},
+        "data": data,
+    }
+
+
+def same_map(live: Object | None, wanted: Object) -> bool:
+    """Whether the ConfigMap that is there has this content and these labels."""
+    if live is None:
+        return False
+    labels = live["metadata"].get("labels") or {}
+    return (live.get("data") or {}) == wanted["data"] and wanted["metadata"]["labels"].items() <= labels.items()
+
+
+def shown_map(config_map: Object | None) -> str:
+    """A ConfigMap's content for people, and for a difference."""
+    data = (config_map or {}).get("data") or {}
+    return "\n".join(f"{key}:\n{data[key]}" for key in sorted(data))
 
 
 # --- nodes and selectors ---------------------------------------------------------------------------

@@ -1,13 +1,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A thin, read-only client of the Kubernetes API: GET, chunked lists and watches.
+"""A thin client of the Kubernetes API: GET, chunked lists, watches, server-side apply, patches and deletes.
 
 It uses the standard library because the Kubernetes SDK takes longer to import, and to turn a large
 answer into its objects, than a whole discovery may take. Objects are the plain dictionaries that
 JSON gives; a list is handed out chunk by chunk, so that its size does not decide the memory used.
 
 Sources: https://kubernetes.io/docs/reference/using-api/api-concepts/ (chunks, watches, bookmarks,
-410 Gone), https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
+410 Gone, dry run), https://kubernetes.io/docs/reference/using-api/server-side-apply/,
+https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import ssl
 import tempfile
 import time
 import typing as t
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ansible.module_utils.basic import env_fallback
 
@@ -47,6 +48,13 @@ MAX_EVENT_BYTES = 16 * 1024 * 1024
 _RETRY_STATUS = (429, 502, 503, 504)
 _RETRIES = 4
 
+# An answer of a member by the API server's proxy is a line or a page, not a download.
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+APPLY_PATCH = "application/apply-patch+yaml"
+MERGE_PATCH = "application/merge-patch+json"
+STRATEGIC_PATCH = "application/strategic-merge-patch+json"
+
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 
@@ -61,6 +69,10 @@ class KubeApiError(Exception):
 
 class ConnectionLost(KubeApiError):
     """The server could not be reached or went away. Asking again later may succeed."""
+
+
+class NoKubeconfig(KubeApiError):
+    """There is no kubeconfig where one was looked for: there may be no cluster yet."""
 
 
 class Expired(KubeApiError):
@@ -125,7 +137,7 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
     files = kubeconfig_files(path)
     found = [name for name in files if os.path.exists(name)]
     if not found:
-        raise KubeApiError(
+        raise NoKubeconfig(
             f"No kubeconfig: {' and '.join(files)} not found. Set the option kubeconfig or K8S_AUTH_KUBECONFIG to the "
             "administrator's kubeconfig that the installation left on the controller."
         )
@@ -245,20 +257,70 @@ class _HTTPSConnection(http.client.HTTPSConnection):
         self.sock = self.__context.wrap_socket(self.sock, server_hostname=self.__server_name)
 
 
+# --- paths -----------------------------------------------------------------------------------------
+
+# Kinds whose place in the API is known. Others are asked for, which costs a request for each API version.
+_CORE = (
+    "ConfigMap",
+    "Event",
+    "PersistentVolumeClaim",
+    "Pod",
+    "ReplicationController",
+    "Secret",
+    "Service",
+)
+_KNOWN = {
+    **{("v1", kind): (kind.lower() + "s", True) for kind in _CORE},
+    ("v1", "ServiceAccount"): ("serviceaccounts", True),
+    ("v1", "Namespace"): ("namespaces", False),
+    ("v1", "Node"): ("nodes", False),
+    ("v1", "PersistentVolume"): ("persistentvolumes", False),
+    **{
+        ("apps/v1", kind): (kind.lower() + "s", True)
+        for kind in ("DaemonSet", "Deployment", "ReplicaSet", "StatefulSet")
+    },
+    ("batch/v1", "Job"): ("jobs", True),
+    ("policy/v1", "PodDisruptionBudget"): ("poddisruptionbudgets", True),
+    ("rbac.authorization.k8s.io/v1", "Role"): ("roles", True),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"): ("rolebindings", True),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"): ("clusterroles", False),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"): ("clusterrolebindings", False),
+}
+
+
+def api_base(version: str) -> str:
+    """The path of an API version, such as ``v1`` or ``apps/v1``."""
+    return f"/apis/{version}" if "/" in version else f"/api/{version}"
+
+
+def resource_of(path: str) -> str:
+    """What a path asks for, as RBAC names it: ``pods``, ``pods/exec``."""
+    parts = [part for part in urlsplit(path).path.split("/") if part]
+    start = next((index for index, part in enumerate(parts) if part in ("api", "apis")), None)
+    if start is None:
+        return "/".join(parts)
+    parts = parts[start + (2 if parts[start] == "api" else 3) :]
+    if parts[:1] == ["namespaces"] and len(parts) > 2:
+        parts = parts[2:]
+    return "/".join(parts[:1] + parts[2:3]) or path
+
+
 # --- requests --------------------------------------------------------------------------------------
 
 
 class KubeApi:
-    """Reads from one API server over one kept connection. Use it in one thread, and close it."""
+    """Talks to one API server over one kept connection. Use it in one thread, and close it; `clone` for another."""
 
-    def __init__(self, access: ClusterAccess, timeout: float = REQUEST_TIMEOUT) -> None:
+    def __init__(
+        self, access: ClusterAccess, timeout: float = REQUEST_TIMEOUT, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.access = access
         self.timeout = timeout
         parts = urlsplit(access.server)
         self._prefix = parts.path.rstrip("/")
         self._host = parts.hostname or ""
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
-        self._tls = tls_context(access) if parts.scheme == "https" else None
+        self._tls = tls or tls_context(access) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
         self._headers = {"User-Agent": "baremetal.bigdata", "Accept": "application/json"}
         if access.token:
@@ -274,6 +336,22 @@ class KubeApi:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def clone(self, timeout: float | None = None) -> KubeApi:
+        """Another client of the same server and user, for another thread. It reads no certificates again."""
+        return KubeApi(self.access, timeout or self.timeout, self._tls)
+
+    def connect(self, timeout: float) -> tuple[socket.socket, str, dict[str, str]]:
+        """A connection of its own for a stream: the socket, the path's prefix and the headers of a request.
+
+        Raises KubeApiError where the server cannot be reached.
+        """
+        try:
+            sock = self._connect(timeout).sock
+        except (OSError, http.client.HTTPException) as error:
+            raise self._lost(error) from error
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return sock, self._prefix, {**self._headers, "Host": f"{host}:{self._port}"}
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection
@@ -315,13 +393,28 @@ class KubeApi:
         return ConnectionLost(f"{where}: the connection broke: {error or type(error).__name__}.")
 
     def _open(
-        self, path: str, query: dict[str, t.Any], timeout: float, accept: str | None = None
+        self,
+        path: str,
+        query: dict[str, t.Any],
+        timeout: float,
+        accept: str | None = None,
+        method: str = "GET",
+        body: bytes | None = None,
+        content_type: str = "",
     ) -> http.client.HTTPResponse:
-        """Send a GET and return the answer, its body still to be read. A kept connection that broke is replaced."""
+        """Send a request and return the answer, its body still to be read. A kept connection that broke is replaced.
+
+        Every request that is sent here may be sent twice: it gives the same result.
+        """
         target = self._prefix + path
+        query = {key: value for key, value in query.items() if value not in (None, "")}
         if query:
-            target += "?" + urlencode({key: value for key, value in query.items() if value not in (None, "")})
-        headers = dict(self._headers, Accept=accept) if accept else self._headers
+            target += "?" + urlencode(query)
+        headers = dict(self._headers)
+        if accept:
+            headers["Accept"] = accept
+        if content_type:
+            headers["Content-Type"] = content_type
         while True:
             kept = self._connection is not None
             try:
@@ -329,7 +422,7 @@ class KubeApi:
                     self._connection = self._connect(timeout)
                 elif self._connection.sock is not None:
                     self._connection.sock.settimeout(timeout)
-                self._connection.request("GET", target, headers=headers)
+                self._connection.request(method, target, body, headers)
                 return self._connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 self.close()
@@ -337,7 +430,8 @@ class KubeApi:
                 if not kept or isinstance(error, TimeoutError):
                     raise self._lost(error) from error
 
-    def _failure(self, path: str, verb: str, status: int, body: bytes) -> KubeApiError:
+    def failure(self, path: str, verb: str, status: int, body: bytes) -> KubeApiError:
+        """The exception for an answer that is no success."""
         message, reason = "", ""
         try:
             answer = json.loads(body)
@@ -348,16 +442,29 @@ class KubeApi:
 
     def get(self, path: str, accept: str | None = None, verb: str = "get", **query: t.Any) -> dict[str, t.Any]:
         """One object or list chunk, parsed. A busy server (429, 503) is asked again, as late as it says."""
+        return self._send("GET", path, query, verb, accept)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        query: dict[str, t.Any],
+        verb: str,
+        accept: str | None = None,
+        body: t.Any = None,
+        content_type: str = "",
+    ) -> dict[str, t.Any]:
+        data = None if body is None else json.dumps(body).encode()
         for attempt in range(_RETRIES + 1):
-            answer = self._open(path, query, self.timeout, accept)
+            answer = self._open(path, query, self.timeout, accept, method, data, content_type)
             try:
-                body = answer.read()
+                content = answer.read()
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 raise self._lost(error) from error
-            if answer.status == 200:
+            if answer.status in (200, 201, 202):
                 try:
-                    return json.loads(body)
+                    return json.loads(content)
                 except ValueError:
                     raise KubeApiError(
                         f"{self.access.server}{path} did not answer in JSON. Is this the address of an API server?", 200
@@ -365,7 +472,113 @@ class KubeApi:
             if answer.status not in _RETRY_STATUS or attempt == _RETRIES:
                 break
             time.sleep(_pause(attempt, answer.getheader("Retry-After")))
-        raise self._failure(path, verb, answer.status, body)
+        raise self.failure(path, verb, answer.status, content)
+
+    def text(self, path: str, timeout: float | None = None, **query: t.Any) -> str:
+        """The body of an answer as it is, such as a member's by the server's proxy. Asked once: the caller repeats.
+
+        The timeout is for the whole answer, however slowly it comes.
+        """
+        timeout = timeout or self.timeout
+        deadline = time.monotonic() + timeout
+        # A member that is slow is no server that is gone.
+        slow = ConnectionLost(
+            f"get {self.access.server}{path}: no whole answer within {timeout:g} s.", 504 if "/proxy/" in path else 0
+        )
+        try:
+            answer = self._open(path, query, timeout, "*/*")
+        except ConnectionLost as error:
+            raise (slow if isinstance(error.__cause__, TimeoutError) else error) from error
+        content = b""
+        try:
+            while len(content) < MAX_ANSWER_BYTES:
+                self._set_timeout(answer, deadline - time.monotonic())
+                part = answer.read1(65536)
+                if not part:
+                    answer.read()  # marks it as read, so that the connection can be kept
+                    break
+                content += part
+                if time.monotonic() > deadline:
+                    raise TimeoutError
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            if isinstance(error, TimeoutError):
+                raise slow from error
+            raise self._lost(error) from error
+        if len(content) >= MAX_ANSWER_BYTES:
+            self.close()
+            raise KubeApiError(
+                f"get {self.access.server}{path}: its answer is longer than {MAX_ANSWER_BYTES} bytes.", 200
+            )
+        if answer.status != 200:
+            raise self.failure(path, "get", answer.status, content)
+        return content.decode("utf-8", "replace")
+
+    # --- objects ---
+
+    def path(self, version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        """The path of an object, or of its collection without *name*. Asks the server about kinds not built in."""
+        if (version, kind) not in _KNOWN:
+            _KNOWN.update(self._kinds(version))
+        if (version, kind) not in _KNOWN:
+            raise KubeApiError(
+                f"{self.access.server}: the API has no kind {kind} of {version}. Is its definition installed?", 405
+            )
+        plural, namespaced = _KNOWN[(version, kind)]
+        path = api_base(version)
+        if namespaced and namespace:
+            path += f"/namespaces/{quote(namespace, safe='')}"
+        path += f"/{plural}"
+        return f"{path}/{quote(name, safe='')}" if name else path
+
+    def _kinds(self, version: str) -> dict[tuple[str, str], tuple[str, bool]]:
+        try:
+            found = self.get(api_base(version))
+        except KubeApiError as error:
+            if error.status != 404:
+                raise
+            return {}
+        return {
+            (version, item["kind"]): (item["name"], item["namespaced"])
+            for item in found.get("resources") or ()
+            if "/" not in item["name"]
+        }
+
+    def apply(self, path: str, body: dict[str, t.Any], manager: str, dry_run: bool = False) -> dict[str, t.Any]:
+        """Server-side apply of a whole object: *manager* owns exactly the fields in *body* afterwards."""
+        query = {"fieldManager": manager, "force": "true", "dryRun": "All" if dry_run else ""}
+        return self._send("PATCH", path, query, "patch", body=body, content_type=APPLY_PATCH)
+
+    def patch(
+        self,
+        path: str,
+        body: dict[str, t.Any],
+        dry_run: bool = False,
+        content_type: str = MERGE_PATCH,
+        manager: str = "",
+    ) -> dict[str, t.Any]:
+        """Change some fields of an object; a null removes one."""
+        query = {"fieldManager": manager, "dryRun": "All" if dry_run else ""}
+        return self._send("PATCH", path, query, "patch", body=body, content_type=content_type)
+
+    def delete(self, path: str, dry_run: bool = False, propagation: str = "Background", uid: str = "") -> bool:
+        """Delete an object, with *uid* only that very one. False where there is none."""
+        options: dict[str, t.Any] = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
+        if uid:
+            options["preconditions"] = {"uid": uid}
+        if dry_run:
+            # In the body: the server ignores a dry run in the query where a delete has a body.
+            options["dryRun"] = ["All"]
+        try:
+            self._send("DELETE", path, {}, "delete", body=options, content_type="application/json")
+        except KubeApiError as error:
+            # 409: the precondition failed, so the one that was meant is gone.
+            if error.status != 404 and not (uid and error.status == 409):
+                raise
+            return False
+        return True
+
+    # --- lists and watches ---
 
     def list_chunks(
         self, path: str, limit: int = 500, metadata_only: bool = False, **query: t.Any
@@ -410,7 +623,7 @@ class KubeApi:
         try:
             answer = self._open(path, query, min(self.timeout, max(left, 0.1)))
             if answer.status != 200:
-                raise self._failure(path, "watch", answer.status, answer.read(65536))
+                raise self.failure(path, "watch", answer.status, answer.read(65536))
             while True:
                 left = deadline - time.monotonic()
                 if left <= 0:
@@ -462,8 +675,7 @@ def api_error(url: str, verb: str, status: int, message: str, reason: str = "") 
     if status == 401:
         text += ". The server does not know this user: the kubeconfig's certificate or token is wrong or has expired."
     elif status == 403:
-        resource = urlsplit(url).path.rstrip("/").rsplit("/", 1)[-1]
-        text += f". Grant the kubeconfig's user the verb {verb!r} on {resource!r} by a Role or ClusterRole."
+        text += f". Grant the kubeconfig's user the verb {verb!r} on {resource_of(url)!r} by a Role or ClusterRole."
     elif status in (429, 500, 502, 503, 504):
         return ConnectionLost(text, status, reason)
     return KubeApiError(text, status, reason)

@@ -13,7 +13,7 @@ description:
     server's connection, so that no port has to be opened for it, or directly at O(address).
   - The entries follow from O(seed), so a later call can tell a lost entry from a changed one.
 extends_documentation_fragment:
-  - kubernetes.core.k8s_auth_options
+  - baremetal.bigdata.kube_auth
 options:
   state:
     description:
@@ -60,7 +60,6 @@ options:
     default: 60
 requirements:
   - hazelcast-python-client (Python package)
-  - kubernetes (Python package)
 attributes:
   check_mode:
     description: Reads only.

@@ -16,7 +16,8 @@ description:
   - Can wait until roles have the expected numbers of ready members. It waits by a watch of the API, not by
     asking again and again.
   - Returns a few fields of each object, never whole objects, and reads large lists in chunks.
-  - Never changes anything.
+  - Asks members for their I(live) role, such as leader or primary, where O(live_roles) or O(definition) says how.
+  - Changes nothing, unless O(publish=true) keeps the app cluster's discovery ConfigMap.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
 options:
@@ -88,10 +89,45 @@ options:
         V(2) also waits for the end of a scale-in from four.
       - Without O(wait), RV(satisfied) says whether it is so, and nothing fails.
     type: dict
+  live_roles:
+    description:
+      - How to ask the ready members of a role who they are now, as a mapping from the role to a probe. A probe has
+        either C(command), a list of words that is run in the member's main container without a shell, or C(http),
+        with C(port), C(path), C(json) (the answer's field, by dots) and C(scheme), asked through the API server.
+      - C(match) is a regular expression; its first group, or the whole match, is the live role. Without it, the
+        whole answer is. C(names) translates answers, such as C(standalone) to C(leader).
+      - A member that does not answer, or answers with what C(match) does not find, has an empty live role and is
+        named in RV(findings). It fails nothing.
+      - The user needs the verbs C(get) and C(create) on C(pods/exec), or C(get) on C(pods/proxy).
+    type: dict
+  definition:
+    description:
+      - An app definition (C(kind) V(App)), from which the probes of all roles are taken. A role in O(live_roles)
+        comes before it.
+      - Of the definition's placeholders, C($(cluster.name\)), C($(cluster.namespace\)), C($(services.ID.port\)) and
+        the defaults of C($(parameters.NAME\)) are filled in.
+    type: dict
+  live_timeout:
+    description: How long one member may take to answer, in seconds.
+    type: float
+    default: 5
+  expect_live:
+    description:
+      - How many members should say that they have a live role, as in O(expect), such as one C(leader).
+      - With O(wait), members are asked again, every two seconds, until it is so.
+    type: dict
+  publish:
+    description:
+      - Keep the ConfigMap C(INSTANCE-members) in O(namespace), which members and other apps mount, as described in
+        RV(published). It is applied server-side, and changed only if its content changes.
+      - Takes O(namespace) and O(instance), and all of its roles. The user needs the verbs C(get) and C(patch) on
+        configmaps, and C(create) the first time.
+    type: bool
+    default: false
   wait:
     description:
-      - Wait until O(expect) is met. Without O(expect), wait until there is a member and every member is as
-        O(wait_until) says.
+      - Wait until O(expect) and O(expect_live) are met. Without O(expect), wait until there is a member
+        and every member is as O(wait_until) says.
       - Fails at the end of O(wait_timeout), and says which role has how many of how many members, and what
         holds up the others.
       - In check mode it does not wait, since what it would wait for was not created.
@@ -118,17 +154,19 @@ options:
 attributes:
   check_mode:
     support: full
-    description: Can run in check mode and returns the same. It does not wait there.
+    description: Can run in check mode and returns the same. It does not wait there, and O(publish) is a dry run.
   diff_mode:
-    support: N/A
-    description: Never changes anything.
+    support: full
+    description: Shows what O(publish) changes.
 notes:
   - A Service belongs to a role if its selector selects at least one of the role's members; with O(app) or O(instance)
     also if its selector names the role and these labels, even while the role has no member.
-  - URLs are built for ports whose scheme is known, from the Service's annotation C(baremetal.bigdata/scheme.PORT)
-    (by port name), C(baremetal.bigdata/scheme) (all ports), or the port's C(appProtocol) where that is
+  - URLs are built for ports whose scheme is known, from the Service's annotation C(baremetal.bigdata/scheme.PORT),
+    C(baremetal.bigdata/scheme) (all ports), or the port's C(appProtocol) where that is
     C(http), C(https), C(ws) or C(wss).
-    The annotation C(baremetal.bigdata/path.PORT) or C(baremetal.bigdata/path) adds a path.
+    The annotation C(baremetal.bigdata/path.PORT) or C(baremetal.bigdata/path) adds a path, and
+    C(baremetal.bigdata/dashboard.PORT) or C(baremetal.bigdata/dashboard), if V(true), makes it a page for people.
+    PORT is the port's name or number.
 seealso:
   - module: kubernetes.core.k8s_info
 """
@@ -163,6 +201,30 @@ EXAMPLES = r"""
     wait: true
     wait_until: running
   register: grid
+
+- name: Wait for the one leader of a ZooKeeper ensemble
+  baremetal.bigdata.role_discovery:
+    namespace: analytics
+    instance: zookeeper
+    live_roles:
+      server:
+        command: [sh, -c, "echo srvr | nc localhost 2181"]
+        match: 'Mode: (\w+)'
+        names: {standalone: leader}
+    expect: {server: 3}
+    expect_live: {leader: 1}
+    wait: true
+  register: zookeeper
+
+- name: Show where the leader is
+  ansible.builtin.debug:
+    msg: "{{ zookeeper.live.leader[0].pod }} on {{ zookeeper.live.leader[0].node }}"
+
+- name: Keep the ConfigMap orders-cache-members
+  baremetal.bigdata.role_discovery:
+    namespace: analytics
+    instance: orders-cache
+    publish: true
 
 - name: Look at a workload that something else created
   baremetal.bigdata.role_discovery:
@@ -200,6 +262,16 @@ members:
       description: Value of C(app.kubernetes.io/instance), or V(null).
       type: str
       sample: orders-cache
+    role:
+      description: The role, which is the label's value.
+      type: str
+      sample: member
+    live_role:
+      description:
+        - What the member says that it is. Empty where it is not ready, did not answer or its answer names none.
+        - V(null) where its role has no probe.
+      type: str
+      sample: leader
     ip:
       description: First address of the pod, or V(null). In the host's network, the host's.
       type: str
@@ -228,6 +300,12 @@ members:
     host_network:
       description: Whether the pod is in the host's network.
       type: bool
+    container:
+      description:
+        - Name of the container that runs the application, as the pod's annotation
+          C(kubectl.kubernetes.io/default-container) says, else C(app), else the first.
+      type: str
+      sample: app
     rack:
       description: Value of O(rack_label) at the node, or V(null).
       type: str
@@ -274,6 +352,10 @@ services:
     headless:
       description: Whether it has no address of its own.
       type: bool
+    member:
+      description: The pod that a Service of one member leads to, else V(null).
+      type: str
+      sample: orders-cache-member-0
     cluster_ip:
       description: Address inside the cluster, V(null) if headless.
       type: str
@@ -309,6 +391,9 @@ services:
         scheme:
           description: URL scheme, or V(null) where none is known.
           type: str
+        dashboard:
+          description: Whether there is a page for people.
+          type: bool
     urls:
       description:
         - URLs to open from outside of the cluster, by load balancer, external address and node port.
@@ -317,10 +402,49 @@ services:
       elements: str
       sample: ["http://192.0.2.11:30080/ui"]
     cluster_urls:
-      description: URLs inside of the cluster.
+      description:
+        - URLs inside of the cluster. That of a headless Service has the members' own port, since its name leads to
+          them.
       type: list
       elements: str
       sample: ["http://orders-cache.analytics.svc.cluster.local:8080/ui"]
+    dashboards:
+      description: Those of C(urls) that lead to pages for people.
+      type: list
+      elements: str
+      sample: ["http://192.0.2.11:30080/ui"]
+live:
+  description: Live role -> the members that say so, each as in RV(members). Empty without probes.
+  returned: success
+  type: dict
+  sample: {leader: [{pod: zookeeper-server-1, role: server, live_role: leader, ip: 10.244.1.7}]}
+findings:
+  description: One sentence for each ready member that has no live role, though its role has a probe.
+  returned: success, and when the wait ended without success
+  type: list
+  elements: str
+  sample: ["zookeeper-server-2 (role server): nc localhost 2181 did not end within 5 s"]
+published:
+  description:
+    - The ConfigMap that O(publish) keeps. Its C(members.json) is a mapping from the role to members with C(name),
+      C(ip), C(host), C(fqdn), C(node), C(rack) and, where it is known, C(live_role). Its C(hosts) has lines as in
+      C(/etc/hosts).
+    - Members without address and terminating ones are not in it. Whether a member is ready is not told.
+  returned: with O(publish=true)
+  type: dict
+  contains:
+    name:
+      description: Name of the ConfigMap.
+      type: str
+      sample: orders-cache-members
+    namespace:
+      description: Its namespace.
+      type: str
+      sample: analytics
+    members:
+      description: How many members it has.
+      type: int
+      sample: 4
 counts:
   description: Role -> how many members there are. Finished pods are not counted.
   returned: success, and when the wait ended without success
@@ -340,11 +464,13 @@ counts:
       type: int
   sample: {member: {total: 4, ready: 4, running: 4, terminating: 0}}
 satisfied:
-  description: Whether O(expect) is met, or, without it, whether there is a member and all are as O(wait_until) says.
+  description:
+    - Whether O(expect) and O(expect_live) are met. Without O(expect), whether there is a member and all are as
+      O(wait_until) says.
   returned: success, and when the wait ended without success
   type: bool
 unmet:
-  description: One sentence for each role that is not as expected.
+  description: One sentence for each role, and each live role, that is not as expected.
   returned: success, and when the wait ended without success
   type: list
   elements: str
@@ -369,10 +495,12 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.bigdata.plugins.module_utils import discovery, kube_api
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, discovery, kube_api
 
 # After the connection to a server that has answered once is lost, try again after this many seconds.
 RECONNECT_SECONDS = 1.0
+# The API tells of pods, not of who leads: members are asked again after this many seconds.
+ASK_SECONDS = 2.0
 
 
 def load_pods(api: kube_api.KubeApi, path: str, roster: discovery.Roster, selector: str, chunk_size: int) -> str:
@@ -407,8 +535,11 @@ def wait_for(
     chunk_size: int,
     done: t.Callable[[], bool],
     deadline: float,
-) -> None:
-    """Follow the pods until *done* or the deadline. Survives expired versions and a restarting API server."""
+) -> str:
+    """Follow the pods until *done* or the deadline; the version to go on from.
+
+    Survives expired versions and a restarting API server.
+    """
     while not done() and time.monotonic() < deadline:
         try:
             if not version:
@@ -419,7 +550,7 @@ def wait_for(
                 version = pod["metadata"]["resourceVersion"]
                 roster.apply(kind, pod)
                 if done():
-                    return
+                    return version
             # A server or proxy that ends watches at once is not asked in a tight loop.
             if time.monotonic() - began < RECONNECT_SECONDS:
                 pause(deadline)
@@ -428,6 +559,7 @@ def wait_for(
         except kube_api.ConnectionLost:
             # What happened meanwhile is read from the history, or by a new list where that has expired.
             pause(deadline)
+    return version
 
 
 def read_nodes(api: kube_api.KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
@@ -459,69 +591,153 @@ def optional(option: str) -> t.Iterator[None]:
         raise kube_api.KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
 
 
+def publish(api: kube_api.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
+    """Apply the discovery ConfigMap where it is not as wanted: whether it changed, and the difference."""
+    metadata = wanted["metadata"]
+    path = api.path("v1", "ConfigMap", metadata["namespace"], metadata["name"])
+    try:
+        live = api.get(path)
+    except kube_api.KubeApiError as error:
+        if error.status != 404:
+            raise
+        live = None
+    if discovery.same_map(live, wanted):
+        return False, {}
+    try:
+        api.apply(path, wanted, discovery.FIELD_MANAGER, check_mode)
+    except kube_api.KubeApiError as error:
+        # A namespace that a dry run did not make cannot take the dry run of what belongs into it.
+        if not (check_mode and error.status == 404):
+            raise
+    name = f"ConfigMap/{metadata['name']}"
+    return True, {
+        "before_header": name,
+        "after_header": name,
+        "before": discovery.shown_map(live),
+        "after": discovery.shown_map(wanted),
+    }
+
+
+class Request:
+    """What the module's options ask for, checked."""
+
+    def __init__(self, params: dict[str, t.Any], access: kube_api.ClusterAccess) -> None:
+        self.expect = discovery.parse_expect(params["expect"] or {})
+        self.expect_live = discovery.parse_expect(params["expect_live"] or {}, "expect_live")
+        self.namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
+        self.base = f"/api/v1/namespaces/{quote(self.namespace, safe='')}" if self.namespace else "/api/v1"
+        self.selector = discovery.label_selector(
+            params["role_label"],
+            app=params["app"],
+            instance=params["instance"],
+            roles=params["roles"],
+            extra=params["label_selector"],
+            require_role=not params["default_role"],
+        )
+        self.until = params["wait_until"]
+        self.roles = {*params["roles"], *self.expect}
+        self.probes: dict[str, app_live.Probe] = {}
+        if params["definition"]:
+            self.probes = app_live.probes_of(
+                params["definition"], instance=params["instance"] or "", namespace=self.namespace
+            )
+        self.probes.update(app_live.parse_probes(params["live_roles"]))
+        if self.expect_live and not self.probes:
+            raise discovery.DiscoveryError(
+                "expect_live: expected live_roles, or a definition with live_role, to know how members are asked; "
+                "found neither."
+            )
+        if params["publish"]:
+            narrowed = [name for name in ("roles", "label_selector", "all_namespaces", "default_role") if params[name]]
+            if narrowed or not params["namespace"] or not params["instance"]:
+                raise discovery.DiscoveryError(
+                    "publish: expected namespace and instance, and all members of that app cluster; found "
+                    + (f"{', '.join(narrowed)} set." if narrowed else "namespace or instance not set.")
+                )
+
+
+def look(
+    module: AnsibleModule, api: kube_api.KubeApi, roster: discovery.Roster, request: Request
+) -> tuple[float, list[str]]:
+    """Fill the roster, and wait if asked to: how long that took, and what members did not answer."""
+    params, path = module.params, f"{request.base}/pods"
+    waiting = params["wait"] and not module.check_mode
+    started = time.monotonic()
+    deadline = started + params["wait_timeout"]
+
+    def settled() -> bool:
+        return roster.met(request.expect, request.until)
+
+    def follow(version: str, done: t.Callable[[], bool], until: float) -> str:
+        return wait_for(api, path, roster, request.selector, version, params["chunk_size"], done, until)
+
+    version = load_pods(api, path, roster, request.selector, params["chunk_size"])
+    while True:
+        if waiting:
+            version = follow(version, settled, deadline)
+        findings = app_live.ask_all(api, roster.all(), request.probes, params["live_timeout"]) if request.probes else []
+        met = settled() and not roster.live_unmet(request.expect_live)
+        if not waiting or met or time.monotonic() >= deadline:
+            return (round(time.monotonic() - started, 1) if waiting else 0.0), findings
+        # Pods are followed meanwhile: those asked next are those that are ready then.
+        version = follow(version, lambda: False, min(deadline, time.monotonic() + ASK_SECONDS))
+
+
 def discover(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    expect = discovery.parse_expect(params["expect"] or {})
     access = kube_api.load_kubeconfig(params["kubeconfig"], params["context"])
-    namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
-    base = f"/api/v1/namespaces/{quote(namespace, safe='')}" if namespace else "/api/v1"
-    selector = discovery.label_selector(
-        params["role_label"],
-        app=params["app"],
-        instance=params["instance"],
-        roles=params["roles"],
-        extra=params["label_selector"],
-        require_role=not params["default_role"],
-    )
+    request = Request(params, access)
     roster = discovery.Roster(
         params["role_label"],
         default_role=params["default_role"],
         include_finished=params["include_finished"],
         cluster_domain=params["cluster_domain"],
     )
-    until, chunk_size = params["wait_until"], params["chunk_size"]
-    roles = {*params["roles"], *expect}
-    started = time.monotonic()
     with kube_api.KubeApi(access) as api:
-        version = load_pods(api, f"{base}/pods", roster, selector, chunk_size)
-        if params["wait"] and not module.check_mode:
-            wait_for(
-                api,
-                f"{base}/pods",
-                roster,
-                selector,
-                version,
-                chunk_size,
-                lambda: roster.met(expect, until),
-                started + params["wait_timeout"],
-            )
-        waited = round(time.monotonic() - started, 1) if params["wait"] and not module.check_mode else 0.0
-        satisfied = roster.met(expect, until)
+        waited, findings = look(module, api, roster, request)
+        unmet = [] if roster.met(request.expect, request.until) else roster.unmet(request.expect, request.until)
+        unmet += roster.live_unmet(request.expect_live, findings)
         report: dict[str, t.Any] = {
-            "counts": {role: roster.counts(role) for role in sorted({*roles, *roster.roles()})},
-            "satisfied": satisfied,
-            "unmet": [] if satisfied else roster.unmet(expect, until),
+            "counts": {role: roster.counts(role) for role in sorted({*request.roles, *roster.roles()})},
+            "satisfied": not unmet,
+            "unmet": unmet,
+            "findings": findings,
             "waited_seconds": waited,
         }
-        if params["wait"] and not satisfied and not module.check_mode:
-            where = f"namespace {namespace}" if namespace else "all namespaces"
+        if params["wait"] and unmet and not module.check_mode:
+            where = f"namespace {request.namespace}" if request.namespace else "all namespaces"
             module.fail_json(
-                msg=f"After {params['wait_timeout']} s, in {where}, pods {selector}: {'. '.join(report['unmet'])}.",
+                msg=f"After {params['wait_timeout']} s, in {where}, pods {request.selector}: {'. '.join(unmet)}.",
                 **report,
             )
         if params["racks"] and roster.nodes():
             with optional("racks"):
-                roster.set_nodes(read_nodes(api, roster.nodes(), params["rack_label"], chunk_size))
+                roster.set_nodes(read_nodes(api, roster.nodes(), params["rack_label"], params["chunk_size"]))
         services: list[dict[str, t.Any]] = []
         if params["services"]:
             with optional("services"):
-                services = read_services(api, f"{base}/services", chunk_size)
+                services = read_services(api, f"{request.base}/services", params["chunk_size"])
+        changed, found = False, roster.members(request.roles)
+        if params["publish"]:
+            wanted = discovery.members_map(
+                found, cluster=params["instance"], namespace=request.namespace, app=params["app"] or ""
+            )
+            changed, difference = publish(api, wanted, module.check_mode)
+            report["published"] = {
+                "name": wanted["metadata"]["name"],
+                "namespace": request.namespace,
+                "members": wanted["data"]["hosts"].count("\n"),
+            }
+            if difference and module._diff:
+                report["diff"] = difference
     identity = {discovery.APP_LABEL: params["app"], discovery.INSTANCE_LABEL: params["instance"]}
     identity = {key: value for key, value in identity.items() if value}
     return {
-        "members": roster.members(roles),
-        "services": roster.services(services, roles=roles, labels=identity or None),
-        "namespace": namespace,
+        "changed": changed,
+        "members": found,
+        "live": roster.live(),
+        "services": roster.services(services, roles=request.roles, labels=identity or None),
+        "namespace": request.namespace,
         **report,
     }
 
@@ -544,6 +760,11 @@ def main() -> None:
             rack_label={"type": "str", "default": discovery.RACK_LABEL},
             cluster_domain={"type": "str", "default": "cluster.local"},
             expect={"type": "dict"},
+            live_roles={"type": "dict"},
+            definition={"type": "dict"},
+            live_timeout={"type": "float", "default": 5},
+            expect_live={"type": "dict"},
+            publish={"type": "bool", "default": False},
             wait={"type": "bool", "default": False},
             wait_until={"type": "str", "choices": ["ready", "running", "present"], "default": "ready"},
             wait_timeout={"type": "int", "default": 300},
@@ -554,13 +775,15 @@ def main() -> None:
     )
     if module.params["chunk_size"] < 1:
         module.fail_json(msg=f"chunk_size: expected 1 or more, found {module.params['chunk_size']}.")
+    if module.params["live_timeout"] <= 0:
+        module.fail_json(msg=f"live_timeout: expected more than 0 seconds, found {module.params['live_timeout']}.")
     # Parsed JSON has no cycles, and looking for them in large lists costs as much as parsing them.
     gc.disable()
     try:
         result = discover(module)
-    except (kube_api.KubeApiError, discovery.DiscoveryError) as error:
+    except (kube_api.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

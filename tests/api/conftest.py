@@ -4,10 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
-from loopback_api import ApiServer, run_api_server
+from kubelet import Kubelet, WebMember
+from loopback_api import ROOT, ApiServer, run_api_server
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +25,41 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
     """
     with run_api_server(tmp_path_factory.mktemp("api")) as server:
         yield server
+
+
+@pytest.fixture
+def run_module(api_server: ApiServer) -> Callable[..., dict[str, Any]]:
+    """Run a module of this collection as Ansible would, with `--check` and `--diff` as flags; returns its result."""
+
+    def run(name: str, parameters: dict[str, Any], *flags: str, env: dict[str, str] | None = None) -> dict[str, Any]:
+        arguments = {**parameters, "_ansible_check_mode": "--check" in flags, "_ansible_diff": "--diff" in flags}
+        done = subprocess.run(
+            [sys.executable, "-m", f"ansible_collections.baremetal.bigdata.plugins.modules.{name}"],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+            env=api_server.ansible_env(PYTHONPATH=str(ROOT / ".collections"), **(env or {})),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    return run
+
+
+@pytest.fixture
+def app() -> Iterator[WebMember]:
+    """A member's health check, which the API server reaches as it reaches pods: answers with `app.health`."""
+    server = WebMember()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def node(api_server: ApiServer) -> Iterator[Kubelet]:
+    """The node `runs-commands`: `node.command` is what commands in its pods do."""
+    kubelet = Kubelet(api_server.directory / "server.crt", api_server.directory / "server.key")
+    kubelet.register(api_server, "runs-commands")
+    yield kubelet
+    kubelet.stop()

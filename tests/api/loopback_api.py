@@ -184,6 +184,7 @@ class ApiServer:
         allow: tuple[int, ...] = (),
     ) -> Any:
         """One request as the administrator; the parsed answer. Raises for a status of 400 or more not in `allow`."""
+        kept = connection is None and self._connection is not None
         if connection is None:
             connection = self._connection = self._connection or self.connect()
         headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content_type}
@@ -194,7 +195,11 @@ class ApiServer:
             data = answer.read()
         except (http.client.HTTPException, OSError):
             connection.close()
-            raise
+            if not kept:
+                raise
+            # The server closes connections that were idle for long.
+            self._connection = None
+            return self.request(method, path, body, content_type=content_type, allow=allow)
         if answer.status >= 400 and answer.status not in allow:
             raise AssertionError(f"{method} {path}: {answer.status} {data.decode()[:500]}")
         return json.loads(data) if data else None

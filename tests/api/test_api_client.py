@@ -227,6 +227,17 @@ def test_a_kept_connection_that_was_closed_is_replaced(api_server, relay):
         assert api.get("/api/v1/namespaces/default")["metadata"]["name"] == "default"
 
 
+def test_one_connection_serves_many_requests(api_server, relay):
+    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
+    with kube_api.KubeApi(access) as api:
+        for _round in range(3):
+            assert "gitVersion" in api.text("/version")
+            assert api.get("/api/v1/namespaces/default")["metadata"]["name"] == "default"
+            with pytest.raises(kube_api.KubeApiError, match="404"):
+                api.text("/nowhere")
+    assert relay.accepted == 1
+
+
 def test_an_unknown_authority_is_refused(api_server, tmp_path):
     access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(ca=None)
     with kube_api.KubeApi(access) as api, pytest.raises(kube_api.KubeApiError, match="certificate was not accepted"):
@@ -256,3 +267,82 @@ def test_plain_http_to_a_tls_port_is_explained(api_server):
     access = kube_api.ClusterAccess(server=f"http://127.0.0.1:{api_server.port}")
     with kube_api.KubeApi(access) as api, pytest.raises(kube_api.KubeApiError, match="HTTP request to an HTTPS server"):
         api.get("/version")
+
+
+# --- objects ---------------------------------------------------------------------------------------
+
+
+def config_map(namespace, name="c", **data):
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": data,
+    }
+
+
+def test_server_side_apply_owns_exactly_its_fields(api, api_server):
+    namespace = api_server.namespace()
+    path = api.path("v1", "ConfigMap", namespace, "c")
+    assert api.apply(path, config_map(namespace, a="1", b="2"), "me", dry_run=True)["data"] == {"a": "1", "b": "2"}
+    with pytest.raises(kube_api.KubeApiError, match="404") as error:
+        api.get(path)
+    assert error.value.status == 404
+    api.apply(path, config_map(namespace, a="1", b="2"), "me")
+    api.apply(path, config_map(namespace, c="3"), "another")
+    assert api.apply(path, config_map(namespace, a="1"), "me")["data"] == {"a": "1", "c": "3"}
+
+
+def test_patches_change_some_fields_and_null_removes(api, api_server):
+    namespace = api_server.namespace()
+    path = api.path("v1", "ConfigMap", namespace, "c")
+    api.apply(path, config_map(namespace, a="1", b="2"), "me")
+    assert api.patch(path, {"data": {"a": None, "c": "3"}}, dry_run=True)["data"] == {"b": "2", "c": "3"}
+    assert api.get(path)["data"] == {"a": "1", "b": "2"}
+    assert api.patch(path, {"data": {"a": None, "c": "3"}})["data"] == {"b": "2", "c": "3"}
+
+
+def test_a_strategic_patch_merges_lists_by_their_keys(api, api_server):
+    namespace = api_server.namespace()
+    path = f"/api/v1/namespaces/{namespace}/services"
+    api_server.request("POST", path, {"metadata": {"name": "s"}, "spec": {"ports": [{"name": "a", "port": 80}]}})
+    more = {"spec": {"ports": [{"name": "b", "port": 81}]}}
+    patched = api.patch(f"{path}/s", more, content_type=kube_api.STRATEGIC_PATCH)
+    assert sorted(port["port"] for port in patched["spec"]["ports"]) == [80, 81]
+
+
+def test_a_deletion_and_its_dry_run(api, api_server):
+    namespace = api_server.namespace()
+    path = api.path("v1", "ConfigMap", namespace, "c")
+    api.apply(path, config_map(namespace), "me")
+    assert api.delete(path, dry_run=True) is True
+    assert api.get(path)["metadata"]["name"] == "c"
+    assert api.delete(path) is True
+    assert api.delete(path) is False
+
+
+def test_kinds_that_are_not_built_in_are_asked_for(api):
+    assert api.path("v1", "Pod", "n", "p") == "/api/v1/namespaces/n/pods/p"
+    assert api.path("v1", "Namespace", None, "n") == "/api/v1/namespaces/n"
+    assert api.path("networking.k8s.io/v1", "NetworkPolicy", "n") == (
+        "/apis/networking.k8s.io/v1/namespaces/n/networkpolicies"
+    )
+    assert api.path("scheduling.k8s.io/v1", "PriorityClass", "n", "p") == "/apis/scheduling.k8s.io/v1/priorityclasses/p"
+    for version in ("v1", "nowhere.example/v1"):
+        with pytest.raises(kube_api.KubeApiError, match=f"no kind Unheard of {version}"):
+            api.path(version, "Unheard", "n")
+
+
+def test_every_kind_that_is_built_in_has_its_place(api):
+    known = dict(kube_api._KNOWN)
+    for version in {version for version, _kind in known}:
+        there = api._kinds(version)
+        assert {key: value for key, value in known.items() if key[0] == version}.items() <= there.items()
+
+
+def test_a_refusal_is_the_servers_own_sentence(api, api_server):
+    namespace = api_server.namespace()
+    wrong = {**config_map(namespace), "data": {"a b": "1"}}
+    with pytest.raises(kube_api.KubeApiError, match="a valid config key must consist of") as error:
+        api.apply(api.path("v1", "ConfigMap", namespace, "c"), wrong, "me")
+    assert error.value.status == 422

@@ -132,6 +132,8 @@ def test_roles_with_members_services_and_racks(api_server, site):
         "namespace": site.namespace,
         "app": None,
         "instance": "grid",
+        "role": "worker",
+        "live_role": None,
         "ip": "10.1.0.2",
         "ips": ["10.1.0.2"],
         "host_ip": "192.0.2.2",
@@ -139,6 +141,7 @@ def test_roles_with_members_services_and_racks(api_server, site):
         "hostname": "grid-worker-2",
         "fqdn": f"grid-worker-2.grid-worker.{site.namespace}.svc.cluster.local",
         "host_network": False,
+        "container": "app",
         "rack": "rack-a",
         "phase": "Running",
         "ready": True,
@@ -263,7 +266,7 @@ def test_a_wait_that_times_out_says_what_was_missing_and_why(api_server, site):
     site.pod("w-1", status=running(2, ready=False, containerStatuses=[container("app", ready=False, state=waiting)]))
     started = time.monotonic()
     found = discover(api_server, namespace=site.namespace, expect={"worker": 3, "master": 1}, wait=True, wait_timeout=2)
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < TIMEOUT / 2
     assert found["failed"] is True
     assert found["msg"] == (
         f"After 2 s, in namespace {site.namespace}, pods {ROLE}: role worker: 1 ready of 3 expected (2 found); "
@@ -271,6 +274,191 @@ def test_a_wait_that_times_out_says_what_was_missing_and_why(api_server, site):
     )
     assert found["counts"]["worker"] == {"total": 2, "ready": 1, "running": 2, "terminating": 0}
     assert 1.9 <= found["waited_seconds"] < 4
+
+
+def live(found):
+    return {role: [member["pod"] for member in members] for role, members in found["live"].items()}
+
+
+@pytest.fixture
+def ensemble(site, app):
+    """Three servers, of which w-2 is not ready; the first two answer as `app` does."""
+    address, port = app.server_address[:2]
+    for index in range(3):
+        status = running(index + 1, ready=index < 2, podIP=address, podIPs=[{"ip": address}])
+        site.pod(f"w-{index}", status=status)
+    return {
+        "worker": {"http": {"port": port, "path": "/state", "json": "mode.name"}, "names": {"standalone": "leader"}}
+    }
+
+
+def test_live_roles_by_http(api_server, site, app, ensemble):
+    app.health = {"mode": {"name": "standalone"}}
+    site.pod("other", "master", running(9))
+    expected = {"expect": {"worker": "2+"}, "expect_live": {"leader": 2}}
+    found = discover(api_server, namespace=site.namespace, racks=False, live_roles=ensemble, **expected)
+    assert live(found) == {"leader": ["w-0", "w-1"]}
+    assert [member["live_role"] for member in found["members"]["worker"]] == ["leader", "leader", ""]
+    assert found["members"]["master"][0]["live_role"] is None
+    assert (found["findings"], found["satisfied"]) == ([], True)
+
+
+def test_a_member_that_does_not_answer_is_a_finding_and_no_failure(api_server, site, app, ensemble):
+    app.health = {"mode": {}}
+    found = discover(api_server, namespace=site.namespace, racks=False, live_roles=ensemble)
+    assert found.get("failed") is not True
+    assert live(found) == {}
+    assert found["findings"][0] == ("w-0 (role worker): expected JSON with mode.name, found no name in an empty object")
+    app.silent = True
+    slow = discover(api_server, namespace=site.namespace, racks=False, live_roles=ensemble, live_timeout=0.5)
+    assert "no whole answer within 0.5 s" in slow["findings"][1]
+    nobody = {"worker": {"http": {"port": 1, "path": "/"}}}
+    found = discover(api_server, namespace=site.namespace, racks=False, live_roles=nobody)
+    assert found["members"]["worker"][0]["live_role"] == ""
+    assert "w-0 (role worker): get https://" in found["findings"][0]
+    assert "connection refused" in found["findings"][0]
+
+
+def test_live_roles_by_a_command_and_a_definitions_probe(api_server, site, node):
+    for index in range(3):
+        site.pod(f"w-{index}", status=running(index + 1), nodeName="runs-commands", labels={"p": "q"})
+    node.command = lambda pod, words: (0, f"Mode: {'leader' if pod == 'w-1' else 'follower'} of {words[-1]}\n", "")
+    definition = {
+        "kind": "App",
+        "metadata": {"name": "keeper"},
+        "spec": {
+            "services": [{"id": "client", "port": 2181}],
+            "roles": [
+                {
+                    "id": "worker",
+                    "live_role": {
+                        "command": ["ask", "$(cluster.name):$(services.client.port)"],
+                        "match": r"Mode: (\w+) of grid:2181",
+                    },
+                }
+            ],
+        },
+    }
+    found = discover(api_server, namespace=site.namespace, instance="grid", racks=False, definition=definition)
+    assert live(found) == {"follower": ["w-0", "w-2"], "leader": ["w-1"]}
+
+    def command(pod, _words):
+        return None if pod == "w-0" else (1, "", "not serving")
+
+    node.command = command
+    started = time.monotonic()
+    found = discover(
+        api_server, namespace=site.namespace, instance="grid", racks=False, definition=definition, live_timeout=1
+    )
+    assert time.monotonic() - started < 30
+    assert found["findings"] == [
+        "w-0 (role worker): ask grid:2181 did not end within 1 s: started",
+        "w-1 (role worker): ask grid:2181 ended with 1: not serving",
+        "w-2 (role worker): ask grid:2181 ended with 1: not serving",
+    ]
+
+
+def test_it_waits_until_members_say_who_leads(api_server, site, app, ensemble):
+    app.health = {"mode": {"name": "election"}}
+    process = start(
+        api_server,
+        namespace=site.namespace,
+        racks=False,
+        live_roles=ensemble,
+        expect={"worker": "1+"},
+        expect_live={"leader": "1+", "election": 0},
+        wait=True,
+        wait_timeout=40,
+    )
+    # It watches pods between two rounds of asking: the first round has found no leader.
+    wait_for_watch(api_server, site.namespace)
+    app.health = {"mode": {"name": "leader"}}
+    found = finish(process)
+    assert found.get("failed") is not True, found
+    assert live(found) == {"leader": ["w-0", "w-1"]}
+
+
+def test_a_wait_for_a_live_role_that_times_out_says_what_members_say(api_server, site, app, ensemble):
+    app.health = {"mode": {"name": "follower"}}
+    found = discover(
+        api_server,
+        namespace=site.namespace,
+        racks=False,
+        live_roles=ensemble,
+        expect={"worker": "2+"},
+        expect_live={"leader": 1},
+        wait=True,
+        wait_timeout=1,
+    )
+    assert found["failed"] is True
+    assert found["msg"].endswith("live role leader: 0 of 1 expected; members say: 2 follower.")
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"expect_live": {"leader": 1}}, "expect_live: expected live_roles, or a definition with live_role"),
+        ({"expect_live": {"leader": "x"}}, "expect_live: role 'leader': expected a count"),
+        ({"live_roles": {"w": {"http": {"path": "/"}}}}, "live_roles.w.http.port: expected a number"),
+        ({"live_roles": {"w": {}}}, "live_roles.w: expected either command or http; found neither"),
+        ({"definition": {"kind": "Pod"}}, "definition: expected an app definition"),
+        ({"publish": True}, "publish: expected namespace and instance"),
+        ({"publish": True, "instance": "g", "namespace": "n", "roles": ["w"]}, "found roles set"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_by_name(run_module, params, message):
+    found = run_module("role_discovery", params)
+    assert found["failed"] is True
+    assert message in found["msg"]
+
+
+def config_map(site):
+    return site.server.request("GET", f"{site.base}/configmaps/grid-members", allow=(404,))
+
+
+def test_the_members_are_published_once_and_again_only_if_they_change(run_module, site):
+    params = {"namespace": site.namespace, "instance": "grid", "racks": False, "publish": True}
+    site.pod("w-0", status=running(1))
+    planned = run_module("role_discovery", params, "--check", "--diff")
+    assert planned["changed"] is True
+    assert config_map(site)["code"] == 404
+    done = run_module("role_discovery", params, "--diff")
+    assert (done["changed"], done["diff"]) == (True, planned["diff"])
+    assert done["published"] == {"name": "grid-members", "namespace": site.namespace, "members": 1}
+    assert config_map(site)["data"]["hosts"] == "10.1.0.1 w-0\n"
+    assert config_map(site)["metadata"]["labels"] == {
+        "app.kubernetes.io/instance": "grid",
+        "app.kubernetes.io/managed-by": "baremetal.bigdata",
+    }
+    again = run_module("role_discovery", params, "--diff")
+    assert (again["changed"], again.get("diff")) == (False, None)
+
+    site.status("w-0", running(1, ready=False))
+    assert run_module("role_discovery", params)["changed"] is False
+    site.pod("w-1", status=running(2))
+    grown = run_module("role_discovery", params, "--diff")
+    assert grown["changed"] is True
+    assert "w-1" not in grown["diff"]["before"]
+    assert "10.1.0.2 w-1" in grown["diff"]["after"]
+    assert [member["name"] for member in json.loads(config_map(site)["data"]["members.json"])["worker"]] == [
+        "w-0",
+        "w-1",
+    ]
+
+
+def test_publishing_needs_its_rights_and_says_so(api_server, run_module, site):
+    site.pod("w-0", status=running(1))
+    api_server.grant(
+        "limited", site.namespace, [{"apiGroups": [""], "resources": ["pods", "services"], "verbs": ["list"]}]
+    )
+    params = {"namespace": site.namespace, "instance": "grid", "racks": False, "publish": True}
+    found = run_module("role_discovery", {**params, "kubeconfig": str(api_server.kubeconfig_limited)})
+    assert "Grant the kubeconfig's user the verb 'get' on 'configmaps'" in found["msg"]
+
+
+def test_in_check_mode_the_namespace_need_not_exist(run_module):
+    params = {"namespace": "not-yet", "instance": "grid", "racks": False, "publish": True}
+    assert run_module("role_discovery", params, "--check")["changed"] is True
 
 
 def test_check_mode_returns_the_same_and_does_not_wait(api_server, site):
@@ -383,6 +571,32 @@ def test_the_discover_playbook_prints_a_table(api_server, site):
         assert worker in rows
         assert any(row[:3] == ["grid", "master", "grid-master-0"] and row[-2] == "no" for row in rows)
         assert "changed=0" in done.stdout
+
+
+def test_the_discover_playbook_asks_by_a_definition_and_publishes(api_server, site, node, tmp_path):
+    for index in range(2):
+        site.pod(f"w-{index}", status=running(index + 1), nodeName="runs-commands")
+    node.command = lambda pod, _words: (0, "leader" if pod == "w-1" else "follower", "")
+    roles = [{"id": "worker", "live_role": {"command": ["who"]}}]
+    definition = tmp_path / "app.yml"
+    definition.write_text(json.dumps({"kind": "App", "metadata": {"name": "grid"}, "spec": {"roles": roles}}))
+    settings = {
+        "discover_namespace": site.namespace,
+        "discover_instance": "grid",
+        "discover_racks": False,
+        "discover_definition": str(definition),
+        "discover_publish": True,
+    }
+    argv = ["ansible-playbook", str(ROOT / "playbooks/discover.yml"), "-i", "localhost,", "-e", json.dumps(settings)]
+    env = api_server.ansible_env(ANSIBLE_CALLBACK_RESULT_FORMAT="yaml", HOME=os.environ.get("HOME", "/"))
+    for changed in (1, 0):
+        done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"changed={changed}" in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["grid", "worker", "leader", "w-1", "10.1.0.2", "runs-commands", "192.0.2.2", "yes", "0"] in rows
+    members = json.loads(config_map(site)["data"]["members.json"])
+    assert [member["live_role"] for member in members["worker"]] == ["follower", "leader"]
 
 
 def test_the_server_is_left_alone(api_server, site):

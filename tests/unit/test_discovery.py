@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils import discovery
 from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery import Expectation, Roster
@@ -64,6 +66,8 @@ def test_a_member_is_a_projection_of_its_pod():
         "namespace": "ns",
         "app": None,
         "instance": "grid",
+        "role": None,
+        "live_role": None,
         "ip": "10.0.0.1",
         "ips": ["10.0.0.1", "fd00::1"],
         "host_ip": "192.0.2.1",
@@ -71,6 +75,7 @@ def test_a_member_is_a_projection_of_its_pod():
         "hostname": "grid-worker-0",
         "fqdn": "grid-worker-0.grid-worker.ns.svc.example.local",
         "host_network": False,
+        "container": "app",
         "rack": None,
         "phase": "Running",
         "ready": True,
@@ -406,6 +411,7 @@ def test_urls_are_built_for_ports_with_a_scheme():
     assert found["cluster_urls"] == ["https://s.ns.svc.cluster.local:8443/gui", "http://s.ns.svc.cluster.local:80"]
     assert found["ports"][0] == {
         "name": "ui", "port": 8443, "target_port": "ui", "node_port": 30443, "protocol": "TCP", "scheme": "https",
+        "dashboard": False,
     }  # fmt: skip
     assert found["ports"][2]["scheme"] is None
 
@@ -423,6 +429,167 @@ def test_a_load_balancer_and_ipv6_in_urls():
 def test_a_headless_service_has_no_cluster_ip():
     found = discovery.project_service(make_service("s", {}, clusterIP="None"), [])
     assert (found["headless"], found["cluster_ip"], found["type"]) == (True, None, "ClusterIP")
+
+
+def test_annotations_name_a_port_by_its_name_or_its_number_and_dashboards_are_urls_for_people():
+    service = make_service(
+        "s",
+        {ROLE: "worker"},
+        externalIPs=["192.0.2.9"],
+        annotations={
+            "baremetal.bigdata/scheme": "http",
+            "baremetal.bigdata/scheme.8443": "https",
+            "baremetal.bigdata/path.8443": "/platform",
+            "baremetal.bigdata/dashboard.8443": "true",
+            "baremetal.bigdata/dashboard.api": "false",
+        },
+        ports=[{"name": "gui", "port": 8443}, {"name": "api", "port": 7870}],
+    )
+    found = discovery.project_service(service, [])
+    assert found["urls"] == ["https://192.0.2.9:8443/platform", "http://192.0.2.9:7870"]
+    assert found["dashboards"] == ["https://192.0.2.9:8443/platform"]
+    assert [port["dashboard"] for port in found["ports"]] == [True, False]
+
+
+def test_the_name_of_a_headless_service_leads_to_the_members_own_port():
+    ports = [{"name": "http", "port": 80, "targetPort": 8080, "appProtocol": "http"}]
+    found = discovery.project_service(make_service("s", {}, clusterIP="None", ports=ports), [])
+    assert found["cluster_urls"] == ["http://s.ns.svc.cluster.local:8080"]
+    found = discovery.project_service(make_service("s", {}, ports=ports), [])
+    assert found["cluster_urls"] == ["http://s.ns.svc.cluster.local:80"]
+
+
+def test_a_service_of_one_member_names_it():
+    roster = roster_of(*(make_pod(f"w-{n}", labels={discovery.POD_NAME_LABEL: f"w-{n}"}) for n in range(3)))
+    services = [make_service(f"w-{n}", {ROLE: "worker", discovery.POD_NAME_LABEL: f"w-{n}"}) for n in range(3)]
+    found = roster.services([*services, make_service("all", {ROLE: "worker"})])["worker"]
+    assert [(one["name"], one["member"]) for one in found] == [
+        ("all", None), ("w-0", "w-0"), ("w-1", "w-1"), ("w-2", "w-2")
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("names", "annotation", "container"),
+    [
+        (["proxy", "app"], None, "app"),
+        (["main", "proxy"], None, "main"),
+        (["main", "app", "proxy"], "proxy", "proxy"),
+        (["main"], "gone", "main"),
+        ([], None, None),
+    ],
+)
+def test_the_container_of_the_application(names, annotation, container):
+    annotations = {"kubectl.kubernetes.io/default-container": annotation} if annotation else None
+    pod = make_pod("p", meta={"annotations": annotations}, spec={"containers": [{"name": name} for name in names]})
+    assert discovery.project_pod(pod)["container"] == container
+
+
+# --- live roles ------------------------------------------------------------------------------------
+
+
+def roster_that_says(**answers):
+    roster = roster_of(*(make_pod(name) for name in answers))
+    for member in roster.all():
+        member["live_role"] = answers[member["pod"]]
+    return roster
+
+
+def test_members_by_their_live_role():
+    roster = roster_that_says(w0="follower", w1="leader", w2="follower", w3="", w4=None)
+    found = {role: [member["pod"] for member in members] for role, members in roster.live().items()}
+    assert found == {"follower": ["w0", "w2"], "leader": ["w1"]}
+
+
+def test_expected_live_roles_and_what_is_missing():
+    roster = roster_that_says(w0="follower", w1="leader", w2="leader", w3="")
+    assert roster.live_unmet(discovery.parse_expect({"leader": 2, "follower": "1+", "observer": 0})) == []
+    assert roster.live_unmet(discovery.parse_expect({"leader": 1, "follower": 1}), ["w3 (role worker): no answer"]) == [
+        "live role leader: 2 of 1 expected; members say: 1 follower, 2 leader",
+        "no live role from: w3 (role worker): no answer",
+    ]
+    assert roster_that_says(w0="").live_unmet({"leader": Expectation(1)}) == [
+        "live role leader: 0 of 1 expected; members say: no live role at all"
+    ]
+
+
+# --- the members' map ------------------------------------------------------------------------------
+
+
+def map_of(roster, **options):
+    return discovery.members_map(roster.members(), **{"cluster": "grid", "namespace": "ns", **options})
+
+
+def test_the_map_has_who_is_where_and_nothing_that_changes_by_the_minute():
+    pods = [
+        make_pod(
+            f"grid-worker-{n}",
+            labels={"app.kubernetes.io/name": "grid-app"},
+            spec={"hostname": f"grid-worker-{n}", "subdomain": "grid-worker"},
+            status={"podIP": f"10.0.0.{n}"},
+        )
+        for n in (10, 2)
+    ]
+    pods.append(make_pod("grid-master-x7k2p", "master", spec={"hostname": "boss"}, status={"podIP": "10.0.0.1"}))
+    roster = roster_of(*pods, make_pod("new", status={"podIP": None}), make_pod("old", meta={"deletionTimestamp": "t"}))
+    found = map_of(roster)
+    assert found["metadata"] == {
+        "name": "grid-members",
+        "namespace": "ns",
+        "labels": {
+            "app.kubernetes.io/name": "grid-app",
+            "app.kubernetes.io/instance": "grid",
+            "app.kubernetes.io/managed-by": "baremetal.bigdata",
+        },
+    }
+    assert found["data"]["hosts"] == (
+        "10.0.0.1 boss grid-master-x7k2p\n"
+        "10.0.0.2 grid-worker-2.grid-worker.ns.svc.cluster.local grid-worker-2\n"
+        "10.0.0.10 grid-worker-10.grid-worker.ns.svc.cluster.local grid-worker-10\n"
+    )
+    members = json.loads(found["data"]["members.json"])
+    assert members["master"] == [
+        {"name": "grid-master-x7k2p", "ip": "10.0.0.1", "host": "boss", "fqdn": None, "node": "node-1", "rack": None}
+    ]
+    assert [member["name"] for member in members["worker"]] == ["grid-worker-2", "grid-worker-10"]
+
+    busy = [make_pod(**{"name": "p", "ready": ready}, status={"podIP": "10.0.0.9", **status}) for ready, status in (
+        (True, {}),
+        (False, {"containerStatuses": [{"name": "app", "restartCount": 7}]}),
+    )]  # fmt: skip
+    assert map_of(roster_of(busy[0])) == map_of(roster_of(busy[1]))
+
+
+def test_the_order_of_pods_does_not_change_the_map():
+    pods = [make_pod(f"{role}-{n}", role, status={"podIP": f"10.0.0.{n}"}) for n in range(4) for role in ("b", "a")]
+    assert map_of(roster_of(*pods)) == map_of(roster_of(*reversed(pods)))
+
+
+def test_a_live_role_is_in_the_map_where_it_is_known():
+    roster = roster_of(make_pod("p-0"), make_pod("p-1"))
+    roster.all()[0]["live_role"] = "leader"
+    first, second = json.loads(map_of(roster)["data"]["members.json"])["worker"]
+    assert first["live_role"] == "leader"
+    assert "live_role" not in second
+
+
+def test_an_empty_map_is_json_too():
+    assert json.loads(map_of(Roster())["data"]["members.json"]) == {}
+    assert json.loads(discovery.members_map({"w": []}, cluster="c", namespace="n")["data"]["members.json"]) == {"w": []}
+
+
+def test_a_map_that_no_configmap_holds_is_refused():
+    roster = roster_of(*(make_pod(f"p-{n}", status={"podIP": "10.0.0.1"}) for n in range(9000)))
+    with pytest.raises(discovery.DiscoveryError, match=r"found \d+ bytes for 9000 members of grid"):
+        map_of(roster)
+
+
+def test_a_map_is_the_same_if_content_and_labels_are():
+    wanted = map_of(roster_of(make_pod("p")))
+    live = {"metadata": {"labels": {**wanted["metadata"]["labels"], "more": "x"}}, "data": dict(wanted["data"])}
+    assert discovery.same_map(live, wanted)
+    assert not discovery.same_map(None, wanted)
+    assert not discovery.same_map({**live, "data": {**wanted["data"], "hosts": ""}}, wanted)
+    assert not discovery.same_map({"metadata": {}, "data": wanted["data"]}, wanted)
 
 
 # --- selectors -------------------------------------------------------------------------------------

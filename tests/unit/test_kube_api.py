@@ -156,3 +156,22 @@ def test_a_busy_server_says_how_long_to_wait():
     assert kube_api._pause(0, "3600") == 10
     assert 0.1 < kube_api._pause(0, None) < 0.4
     assert 1 < kube_api._pause(3, "soon") < 3
+
+
+@pytest.mark.parametrize(
+    ("path", "resource"),
+    [
+        ("/api/v1/namespaces/a/pods", "pods"),
+        ("/api/v1/namespaces/a/pods/p", "pods"),
+        ("/api/v1/namespaces/a/pods/p/exec", "pods/exec"),
+        ("/api/v1/namespaces/a/pods/p:80/proxy/health/x", "pods/proxy"),
+        ("/api/v1/namespaces", "namespaces"),
+        ("/api/v1/namespaces/a", "namespaces"),
+        ("/api/v1/nodes/n", "nodes"),
+        ("/apis/apps/v1/namespaces/a/statefulsets/s", "statefulsets"),
+        ("https://h:6443/prefix/apis/apps/v1/statefulsets", "statefulsets"),
+        ("/version", "version"),
+    ],
+)
+def test_the_resource_of_a_path_is_as_rbac_names_it(path, resource):
+    assert kube_api.resource_of(path) == resource
