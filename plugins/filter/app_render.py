@@ -34,17 +34,26 @@ RETURN = r"""
 _value:
   description:
     - C(name), C(namespace) and C(selector) of the cluster.
-    - C(objects), all of them in the order in which they can be applied, and C(keep), their names as C(Kind/name).
+    - C(objects), all of them in the order in which they can be applied.
     - C(stages), the objects by role in start order, each with C(role), C(objects) and C(plan), that is how many
       members the role shall have and how to ask the app about them.
+    - C(keep), objects of the cluster that others make, as C(Kind/name), and C(discovery), one of them, which tells
+      members who is where.
+    - C(live_roles), the probes of its roles as M(baremetal.bigdata.role_discovery) takes them.
+    - C(guest), what M(baremetal.bigdata.app_guest) needs to know, or nothing.
   type: dict
 """
 
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import (
+    cluster_selector,
+    discovery_name,
+)
 
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
@@ -60,10 +69,14 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
     return {
         "name": loaded.name,
         "namespace": loaded.namespace,
-        "selector": engine.selector(loaded),
-        "keep": [f"{item['kind']}/{item['metadata']['name']}" for stage in stages for item in stage["objects"]],
+        "app": app.name,
+        "selector": cluster_selector(loaded),
+        "discovery": discovery_name(loaded),
+        "keep": engine.reserved(loaded),
         "objects": [item for stage in stages for item in stage["objects"]],
         "stages": stages,
+        "live_roles": {stage["role"]: stage["plan"]["live_role"] for stage in stages if stage["plan"]["live_role"]},
+        "guest": app_guest.guest_plan(loaded),
     }
 
 

@@ -2,78 +2,50 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From an app cluster to Kubernetes objects: pure functions.
 
-``render`` returns the objects in the order in which they can be applied. ``plan`` returns what a run
-needs to know about the roles: how many members, and how to ask the app itself.
+``stages`` returns the objects role by role, in the order in which roles start, each with a ``plan``: what a run
+needs to know to see the role's members in, and to take some of them away.
 """
 
 from __future__ import annotations
 
 import base64
-import copy
-import hashlib
-import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import identity
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import (
     AppCluster,
     AppError,
     Check,
-    ConfigFile,
-    Probe,
+    LeaveStep,
+    LiveRole,
     Problem,
-    Resources,
     Role,
     Service,
 )
-
-MANAGER = "baremetal.bigdata"
-LABEL_APP = "app.kubernetes.io/name"
-LABEL_CLUSTER = "app.kubernetes.io/instance"
-LABEL_COMPONENT = "app.kubernetes.io/component"
-LABEL_MANAGER = "app.kubernetes.io/managed-by"
-LABEL_VERSION = "app.kubernetes.io/version"
-LABEL_ROLE = "baremetal.bigdata/role"
-ANNOTATION_CONFIG = "baremetal.bigdata/config-hash"
-
-# Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
-PRUNED_KINDS = (
-    ("v1", "ConfigMap"),
-    ("v1", "Secret"),
-    ("v1", "Service"),
-    ("v1", "ServiceAccount"),
-    ("v1", "ReplicationController"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "Deployment"),
-    ("apps/v1", "DaemonSet"),
-    ("policy/v1", "PodDisruptionBudget"),
-    ("rbac.authorization.k8s.io/v1", "Role"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import (
+    ANNOTATION_TEMPLATE,
+    ANNOTATION_URL,
+    CONTAINER,
+    LABEL_MANAGER,
+    LABEL_POD_NAME,
+    MANAGER,
+    api_object,
+    discovery_name,
+    member_hosts,
+    member_labels,
+    member_selector,
+    role_domain,
+    service_name,
+    tokens_name,
+    workload_name,
 )
-SCALED_KINDS = ("StatefulSet", "Deployment", "ReplicationController")
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_pod import pod_template, pod_volumes
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_text import file_text, substitute, words
 
-_PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
-_CONTAINER = "app"
-
-
-def workload_name(cluster: AppCluster, role: Role) -> str:
-    """Name of a role's controller, and of the headless Service that names its members."""
-    return f"{cluster.name}-{role.id}"
-
-
-def service_name(cluster: AppCluster, service: Service) -> str:
-    """Name of the Service by which clients reach a service of the app."""
-    return cluster.name if service.primary else f"{cluster.name}-{service.id}"
-
-
-def member_names(cluster: AppCluster, role: Role) -> list[str]:
-    """Host names of a role's members inside the cluster (StatefulSets only: others have none)."""
-    name = workload_name(cluster, role)
-    domain = f"{name}.{cluster.namespace}.svc.{cluster.dns_domain}"
-    if role.controller != "StatefulSet":
-        return [domain]
-    return [f"{name}-{number}.{domain}" for number in range(cluster.roles[role.id].members)]
+# What only a run knows, and puts into the commands of a leaving member.
+RUN_TIME_PLACEHOLDERS = ("member.name", "member.ip", "member.host", "remaining")
 
 
 def placeholders(cluster: AppCluster) -> dict[str, Any]:
@@ -93,54 +65,9 @@ def placeholders(cluster: AppCluster) -> dict[str, Any]:
     for role in cluster.app.roles:
         values[f"roles.{role.id}.members"] = cluster.roles[role.id].members
         values[f"roles.{role.id}.service"] = workload_name(cluster, role)
-        values[f"roles.{role.id}.hosts"] = ",".join(member_names(cluster, role))
+        values[f"roles.{role.id}.domain"] = role_domain(cluster, role)
+        values[f"roles.{role.id}.hosts"] = ",".join(member_hosts(cluster, role))
     return values
-
-
-def substitute(value: Any, values: Mapping[str, Any], path: str = "") -> Any:
-    """Replace ``$(name)`` in every text of a structure. A text that is one placeholder keeps the type.
-
-    Kubernetes' own ``$(VARIABLE)``, in capitals, is left for the kubelet.
-    """
-    if isinstance(value, Mapping):
-        return {key: substitute(item, values, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [substitute(item, values, f"{path}[{index}]") for index, item in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def known(name: str) -> Any:
-        if name not in values:
-            raise AppError([Problem(path, "one of " + ", ".join(sorted(values)), f"$({name})")])
-        return values[name]
-
-    whole = _PLACEHOLDER.fullmatch(value)
-    if whole:
-        return copy.deepcopy(known(whole.group(1)))
-    return _PLACEHOLDER.sub(lambda match: _scalar(known(match.group(1))), value)
-
-
-def merge(base: Any, changes: Any) -> Any:
-    """Merge mappings deeply. Lists and scalars are replaced; null removes a key. Inputs stay as they are."""
-    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
-        return copy.deepcopy(changes)
-    result = {key: copy.deepcopy(value) for key, value in base.items()}
-    for key, value in changes.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge(result.get(key, {}) if isinstance(value, Mapping) else None, value)
-    return result
-
-
-def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str:
-    """A configuration file's content. Data is written as JSON, which is YAML, or as sorted properties."""
-    if item.format == "text":
-        return substitute(item.text if override is None else override, values, item.name)
-    data = substitute(merge(item.data, override or {}), values, item.name)
-    if item.format == "properties":
-        return "".join(f"{key}={_scalar(data[key])}\n" for key in sorted(data))
-    return _yaml(data)
 
 
 def render(cluster: AppCluster) -> list[dict[str, Any]]:
@@ -150,68 +77,48 @@ def render(cluster: AppCluster) -> list[dict[str, Any]]:
 
 def stages(cluster: AppCluster) -> list[dict[str, Any]]:
     """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share."""
-    shared = _shared_objects(cluster)
+    values = placeholders(cluster)
     result = []
-    for number, (role, todo) in enumerate(zip(start_order(cluster), plan(cluster))):
-        objects = _role_objects(cluster, role)
-        result.append({"role": role.id, "objects": objects if number else shared + objects, "plan": todo})
-    return result
-
-
-def selector(cluster: AppCluster) -> str:
-    """Label selector of every object that belongs to a cluster and was made here."""
-    return f"{LABEL_APP}={cluster.app.name},{LABEL_CLUSTER}={cluster.name},{LABEL_MANAGER}={MANAGER}"
-
-
-def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
-    objects: list[dict[str, Any]] = []
-    if cluster.create_namespace:
-        # Shared by whatever else lives in it, so without the labels of this cluster.
-        objects.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": cluster.namespace, "labels": {LABEL_MANAGER: MANAGER}},
-            }
-        )
-    objects.append(_object(cluster, "v1", "ServiceAccount", cluster.name, automountServiceAccountToken=False))
-    if cluster.app.api_access:
-        objects.extend(_api_access(cluster))
-    return objects
-
-
-def _role_objects(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
-    values, settings = placeholders(cluster), cluster.roles[role.id]
-    contents = {item.name: file_text(item, settings.config.get(item.name), values) for item in role.config_files}
-    objects = _configuration(cluster, role, contents)
-    objects.append(_headless_service(cluster, role))
-    objects.extend(_client_services(cluster, role))
-    if role.controller != "DaemonSet":
-        objects.append(_budget(cluster, role))
-    objects.append(_workload(cluster, role, contents, values))
-    return objects
-
-
-def plan(cluster: AppCluster) -> list[dict[str, Any]]:
-    """What a run has to do after the objects are applied, role by role in start order."""
-    result = []
-    for role in start_order(cluster):
-        ports = {service.id: service.port for service in cluster.app.services}
+    for number, role in enumerate(start_order(cluster)):
+        objects = _role_objects(cluster, role, values)
+        # The controller comes last.
+        template = objects[-1]["spec"]["template"]
         result.append(
             {
                 "role": role.id,
-                "kind": role.controller,
-                "name": workload_name(cluster, role),
-                "members": cluster.roles[role.id].members if role.controller != "DaemonSet" else None,
-                "selector": ",".join(f"{key}={value}" for key, value in _selector(cluster, role).items()),
-                "container": _CONTAINER,
-                "checks": {
-                    "members": _check_data(role.health.members, ports),
-                    "safe": _check_data(role.health.safe, ports),
-                },
+                "objects": objects if number else _shared_objects(cluster) + objects,
+                "plan": _plan(cluster, role, values, template),
             }
         )
+    _refuse_same_names(cluster, values, [item for stage in result for item in stage["objects"]])
     return result
+
+
+def reserved(cluster: AppCluster) -> list[str]:
+    """Objects of a cluster that others make, each as ``Kind/name``."""
+    return [
+        f"ConfigMap/{discovery_name(cluster)}",
+        f"Secret/{tokens_name(cluster)}",
+        f"Secret/{app_guest.guest_name(cluster.name)}",
+    ]
+
+
+def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> None:
+    """Names are put together from those of roles and services, so two of them may become one."""
+    seen = set(reserved(cluster))
+    for item in objects:
+        name = identity(item)
+        if name in seen:
+            remedy = "Rename one of the roles or services that make this name."
+            raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
+        seen.add(name)
+    for role in cluster.app.roles:
+        # Kubernetes would take the claim and leave out the other without a word.
+        others = {volume["name"] for volume in pod_volumes(cluster, role, values)}
+        for volume in role.storage:
+            if volume.id in others:
+                raise AppError([Problem(f"spec.roles.{role.id}.storage", "an id that no volume of the engine has",
+                                        volume.id, "Rename the volume.")])  # fmt: skip
 
 
 def start_order(cluster: AppCluster) -> list[Role]:
@@ -230,133 +137,76 @@ def start_order(cluster: AppCluster) -> list[Role]:
     return ordered
 
 
-def hold_members(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> tuple[dict[str, Any], int | None]:
-    """The object to apply now, and the live count where the wanted one is lower.
+def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    run_time = {name: f"$({name})" for name in RUN_TIME_PLACEHOLDERS}
 
-    Members are never taken away by applying: leaving is a protocol, one member after the other.
-    """
-    result = copy.deepcopy(dict(wanted))
-    if live is None or wanted.get("kind") not in SCALED_KINDS:
-        return result, None
-    have = (live.get("spec") or {}).get("replicas")
-    want = wanted["spec"]["replicas"]
-    if have is None or have <= want:
-        return result, None
-    result["spec"]["replicas"] = have
-    return result, have
+    def ask(check: Check | None, where: str) -> dict[str, Any] | None:
+        if check is None:
+            return None
+        known = {**values, **run_time} if where.startswith("leave.") else values
+        where = f"roles.{role.id}.{where}"
+        if check.http:
+            service = cluster.app.service(check.http.service)
+            path = substitute(check.http.path, known, where)
+            asked = {"port": service.port, "path": path, "json": check.http.json}
+            return {**asked, "scheme": "https"} if service.scheme == "https" else asked
+        return {"command": words(check.command, known, where)}
 
+    def step(found: LeaveStep | None, name: str) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        at = member_selector(cluster, cluster.app.role(found.at)) if found.at else ""
+        return {"check": ask(found.check, f"leave.{name}"), "at": at}
 
-def with_members(item: Mapping[str, Any], members: int | None) -> dict[str, Any]:
-    """The object, with another number of members where it is a controller that has such a number."""
-    result = copy.deepcopy(dict(item))
-    if members is not None and item.get("kind") in SCALED_KINDS:
-        result["spec"]["replicas"] = members
-    return result
+    def probe(found: LiveRole) -> dict[str, Any]:
+        """As role_discovery takes it in its option live_roles."""
+        question = ask(found.check, "live_role")
+        question = {"http": question} if found.check.http else question
+        return {**question, "match": found.match, "names": dict(found.names)}
 
-
-def normalise(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what the API server and controllers write on their own, for comparing two."""
-    result = copy.deepcopy(dict(item))
-    result.pop("status", None)
-    metadata = result.get("metadata", {})
-    for name in ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"):
-        metadata.pop(name, None)
-    annotations = metadata.get("annotations")
-    if annotations:
-        for name in [key for key in annotations if key.startswith("deployment.kubernetes.io/")]:
-            del annotations[name]
-        if not annotations:
-            del metadata["annotations"]
-    return result
-
-
-def masked(item: Mapping[str, Any]) -> dict[str, Any]:
-    """An object as it may be shown: a Secret's values only by a short hash, so that a change is seen."""
-    result = copy.deepcopy(dict(item))
-    if result.get("kind") == "Secret":
-        for name in ("data", "stringData"):
-            for key, value in (result.get(name) or {}).items():
-                result[name][key] = "(hidden, " + hashlib.sha256(str(value).encode()).hexdigest()[:8] + ")"
-    return result
-
-
-def _scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, sort_keys=True)
-    return str(value)
-
-
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
-_RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
-
-
-def _yaml(value: Any, indent: int = 0) -> str:
-    """YAML by the standard library alone: what is rendered must not change with a library's version."""
-    pad = "  " * indent
-    if isinstance(value, Mapping) and value:
-        lines = []
-        for key, item in value.items():
-            nested = isinstance(item, (Mapping, list, tuple)) and item
-            body = f"\n{_yaml(item, indent + 1)}" if nested else f" {_inline(item)}\n"
-            lines.append(f"{pad}{_yaml_key(key)}:{body}")
-        return "".join(lines)
-    if isinstance(value, (list, tuple)) and value:
-        lines = []
-        for item in value:
-            nested = isinstance(item, (Mapping, list, tuple)) and item
-            body = _yaml(item, indent + 1)[len(pad) + 2 :] if nested else f"{_inline(item)}\n"
-            lines.append(f"{pad}- {body}")
-        return "".join(lines)
-    return f"{pad}{_inline(value)}\n"
-
-
-def _yaml_key(key: Any) -> str:
-    text = str(key)
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED else _quoted(text)
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
-        return value
-    return _quoted(list(value) if isinstance(value, tuple) else value)
-
-
-def _quoted(value: Any) -> str:
-    """JSON, except that YAML knows no surrogate pairs: a character is one escape."""
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[^\x20-\x7e]", lambda found: _escape(ord(found.group())), text)
-
-
-def _escape(code: int) -> str:
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def _labels(cluster: AppCluster) -> dict[str, str]:
-    # This cluster's own labels win: pruning and discovery go by them.
+    health, live = role.health, role.live_role
     return {
-        **cluster.labels,
-        LABEL_APP: cluster.app.name,
-        LABEL_CLUSTER: cluster.name,
-        LABEL_MANAGER: MANAGER,
+        "role": role.id,
+        "kind": role.controller,
+        "name": workload_name(cluster, role),
+        "members": cluster.roles[role.id].members if role.controller != "DaemonSet" else None,
+        "selector": member_selector(cluster, role),
+        "container": CONTAINER,
+        "template_hash": template["metadata"]["annotations"][ANNOTATION_TEMPLATE],
+        "checks": {"members": ask(health.members, "health"), "safe": ask(health.safe, "health")},
+        # Whom the checks are asked: a selector, empty for this role's own members.
+        "at": member_selector(cluster, cluster.app.role(health.at)) if health.at else "",
+        # Controllers whose members the app counts together with this role's.
+        "counts": [
+            {"kind": other.controller, "name": workload_name(cluster, other)}
+            for other in map(cluster.app.role, health.counts)
+            if other.id != role.id
+        ],
+        "live_role": live and probe(live),
+        "restart_last": list(role.restart_last),
+        "leave": {name: step(getattr(role.leave, name), name) for name in ("allowed", "announce", "done")},
+        "domain": role_domain(cluster, role),
+        "guest": role.guest is not None,
     }
 
 
-def _selector(cluster: AppCluster, role: Role) -> dict[str, str]:
-    return {LABEL_APP: cluster.app.name, LABEL_CLUSTER: cluster.name, LABEL_COMPONENT: role.id}
-
-
-def _role_labels(cluster: AppCluster, role: Role) -> dict[str, str]:
-    return {**_labels(cluster), LABEL_COMPONENT: role.id, LABEL_ROLE: role.id}
-
-
-def _object(
-    cluster: AppCluster, version: str, kind: str, name: str, role: Role | None = None, **content: Any
-) -> dict[str, Any]:
-    labels = _role_labels(cluster, role) if role else _labels(cluster)
-    metadata = {"name": name, "namespace": cluster.namespace, "labels": labels}
-    return {"apiVersion": version, "kind": kind, "metadata": metadata, **content}
+def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
+    objects: list[dict[str, Any]] = []
+    if cluster.create_namespace:
+        # Shared by whatever else lives in it, so without the labels of this cluster.
+        objects.append(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {"name": cluster.namespace, "labels": {LABEL_MANAGER: MANAGER}},
+            }
+        )
+    objects.append(api_object(cluster, "v1", "ServiceAccount", cluster.name, automountServiceAccountToken=False))
+    if cluster.app.api_access:
+        objects.extend(_api_access(cluster))
+    if any(role.guest for role in cluster.app.roles):
+        objects.append(app_guest.agent_object(cluster))
+    return objects
 
 
 def _api_access(cluster: AppCluster) -> list[dict[str, Any]]:
@@ -367,8 +217,8 @@ def _api_access(cluster: AppCluster) -> list[dict[str, Any]]:
     ]
     subject = {"kind": "ServiceAccount", "name": cluster.name, "namespace": cluster.namespace}
     return [
-        _object(cluster, f"{group}/v1", "Role", cluster.name, rules=rules),
-        _object(
+        api_object(cluster, f"{group}/v1", "Role", cluster.name, rules=rules),
+        api_object(
             cluster,
             f"{group}/v1",
             "RoleBinding",
@@ -379,17 +229,29 @@ def _api_access(cluster: AppCluster) -> list[dict[str, Any]]:
     ]
 
 
+def _role_objects(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    settings = cluster.roles[role.id]
+    contents = {item.name: file_text(item, settings.config.get(item.name), values) for item in role.config_files}
+    objects = _configuration(cluster, role, contents)
+    objects.append(_headless_service(cluster, role))
+    objects.extend(_client_services(cluster, role))
+    if role.controller != "DaemonSet":
+        objects.append(_budget(cluster, role))
+    objects.append(_workload(cluster, role, pod_template(cluster, role, contents, values)))
+    return objects
+
+
 def _configuration(cluster: AppCluster, role: Role, contents: Mapping[str, str]) -> list[dict[str, Any]]:
     plain = {item.name: contents[item.name] for item in role.config_files if not item.secret}
     secret = {item.name: contents[item.name] for item in role.config_files if item.secret}
     name = workload_name(cluster, role)
     objects = []
     if plain:
-        objects.append(_object(cluster, "v1", "ConfigMap", name, role, data=plain))
+        objects.append(api_object(cluster, "v1", "ConfigMap", name, role, data=plain))
     if secret:
         # Not stringData: the API server never returns it, so it would look changed in every run.
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}
-        objects.append(_object(cluster, "v1", "Secret", name, role, type="Opaque", data=encoded))
+        objects.append(api_object(cluster, "v1", "Secret", name, role, type="Opaque", data=encoded))
     return objects
 
 
@@ -400,61 +262,88 @@ def _port(service: Service) -> dict[str, Any]:
 def _headless_service(cluster: AppCluster, role: Role) -> dict[str, Any]:
     spec: dict[str, Any] = {
         "clusterIP": "None",
-        "selector": _selector(cluster, role),
+        "selector": member_labels(cluster, role),
         # Members find each other before they are ready: that is how they become ready.
         "publishNotReadyAddresses": True,
     }
     ports = [_port(cluster.app.service(name)) for name in role.services]
     if ports:
         spec["ports"] = ports
-    return _object(cluster, "v1", "Service", workload_name(cluster, role), role, spec=spec)
+    return api_object(cluster, "v1", "Service", workload_name(cluster, role), role, spec=spec)
 
 
 def _client_services(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
     objects = []
-    for name in role.services:
-        service = cluster.app.service(name)
-        if not service.published:
-            continue
-        settings = cluster.services[name]
-        port = _port(service)
-        if settings.node_port:
-            port["nodePort"] = settings.node_port
-        spec = {"type": settings.type, "selector": _selector(cluster, role), "ports": [port]}
-        objects.append(_object(cluster, "v1", "Service", service_name(cluster, service), role, spec=spec))
+    published = [service for service in map(cluster.app.service, role.services) if service.published]
+    for service in published:
+        name = service_name(cluster, service, role)
+        objects.append(_client_service(cluster, role, name, member_labels(cluster, role), [service]))
+    own = [service for service in published if service.per_member]
+    if own and role.controller == "StatefulSet":
+        for number in range(cluster.roles[role.id].members):
+            member = f"{workload_name(cluster, role)}-{number}"
+            objects.append(_client_service(cluster, role, member, {LABEL_POD_NAME: member}, own, shared=False))
     return objects
+
+
+def _client_service(
+    cluster: AppCluster,
+    role: Role,
+    name: str,
+    selector: Mapping[str, str],
+    services: list[Service],
+    shared: bool = True,
+) -> dict[str, Any]:
+    """A Service for these services of the app. A fixed node port belongs to the one that all members share."""
+    settings, ports, urls = cluster.roles[role.id], [], {}
+    for service in services:
+        port = _port(service)
+        if shared and cluster.services[service.id].node_port:
+            port["nodePort"] = cluster.services[service.id].node_port
+        ports.append(port)
+        for key, value in (("scheme", service.scheme), ("path", service.path)):
+            if value:
+                urls[f"{ANNOTATION_URL}{key}.{service.port}"] = value
+        if service.dashboard:
+            urls[f"{ANNOTATION_URL}dashboard.{service.port}"] = "true"
+    spec = {"type": cluster.services[services[0].id].type, "selector": dict(selector), "ports": ports}
+    result = api_object(cluster, "v1", "Service", name, role, spec=spec)
+    metadata = result["metadata"]
+    metadata["labels"] = {**settings.service_labels, **metadata["labels"]}
+    annotations = {**settings.service_annotations, **urls}
+    if annotations:
+        metadata["annotations"] = annotations
+    return result
 
 
 def _budget(cluster: AppCluster, role: Role) -> dict[str, Any]:
     spec = {
         "maxUnavailable": 1,
-        "selector": {"matchLabels": _selector(cluster, role)},
+        "selector": {"matchLabels": member_labels(cluster, role)},
         # A member that does not work anyway must not stop a node from being drained.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return _object(cluster, "policy/v1", "PodDisruptionBudget", workload_name(cluster, role), role, spec=spec)
+    return api_object(cluster, "policy/v1", "PodDisruptionBudget", workload_name(cluster, role), role, spec=spec)
 
 
-def _workload(
-    cluster: AppCluster, role: Role, contents: Mapping[str, str], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    name, settings = workload_name(cluster, role), cluster.roles[role.id]
-    template = _pod_template(cluster, role, contents, values)
-    selector = _selector(cluster, role)
+def _workload(cluster: AppCluster, role: Role, template: Mapping[str, Any]) -> dict[str, Any]:
+    name, members = workload_name(cluster, role), cluster.roles[role.id].members
+    selector = member_labels(cluster, role)
     if role.controller == "ReplicationController":
-        spec = {"replicas": settings.members, "selector": selector, "template": template}
-        return _object(cluster, "v1", role.controller, name, role, spec=spec)
+        spec: dict[str, Any] = {"replicas": members, "selector": selector, "template": template}
+        return api_object(cluster, "v1", role.controller, name, role, spec=spec)
     spec = {"selector": {"matchLabels": selector}, "template": template, "revisionHistoryLimit": 3}
     if role.controller != "DaemonSet":
-        spec["replicas"] = settings.members
+        spec["replicas"] = members
     if role.controller == "StatefulSet":
         spec["serviceName"] = name
         spec["podManagementPolicy"] = "OrderedReady" if role.ordered else "Parallel"
-        spec["updateStrategy"] = {"type": "RollingUpdate"}
+        # A run restarts members itself, each when the app says that it may.
+        spec["updateStrategy"] = {"type": "OnDelete"}
         spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain"}
         if role.storage:
             spec["volumeClaimTemplates"] = _claims(cluster, role)
-    return _object(cluster, "apps/v1", role.controller, name, role, spec=spec)
+    return api_object(cluster, "apps/v1", role.controller, name, role, spec=spec)
 
 
 def _claims(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
@@ -467,168 +356,7 @@ def _claims(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
         }
         if chosen.storage_class:
             spec["storageClassName"] = chosen.storage_class
-        claims.append({"metadata": {"name": volume.id, "labels": _selector(cluster, role)}, "spec": spec})
+        if volume.block:
+            spec["volumeMode"] = "Block"
+        claims.append({"metadata": {"name": volume.id, "labels": member_labels(cluster, role)}, "spec": spec})
     return claims
-
-
-def _pod_template(
-    cluster: AppCluster, role: Role, contents: Mapping[str, str], values: Mapping[str, Any]
-) -> dict[str, Any]:
-    settings, security = cluster.roles[role.id], role.security
-    pod_security: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    for key, value in (
-        ("runAsUser", security.run_as_user),
-        ("runAsGroup", security.run_as_group),
-        ("fsGroup", security.fs_group),
-    ):
-        if value is not None:
-            pod_security[key] = value
-    spec: dict[str, Any] = {
-        "serviceAccountName": cluster.name,
-        "automountServiceAccountToken": bool(cluster.app.api_access),
-        # Variables for every Service of the namespace: apps here find things by name.
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": role.termination_grace_seconds,
-        "securityContext": pod_security,
-        "containers": [_container(cluster, role, values)],
-    }
-    volumes = _volumes(cluster, role)
-    if volumes:
-        spec["volumes"] = volumes
-    if settings.spread != "none" and role.controller != "DaemonSet":
-        spec["topologySpreadConstraints"] = _spread(cluster, role)
-    if settings.node_selector:
-        spec["nodeSelector"] = dict(settings.node_selector)
-    if settings.tolerations:
-        spec["tolerations"] = [dict(item) for item in settings.tolerations]
-    if cluster.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": name} for name in cluster.image_pull_secrets]
-    metadata: dict[str, Any] = {"labels": _role_labels(cluster, role)}
-    if contents:
-        digest = hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()
-        metadata["annotations"] = {ANNOTATION_CONFIG: digest[:16]}
-    return {"metadata": metadata, "spec": spec}
-
-
-def _container(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> dict[str, Any]:
-    settings = cluster.roles[role.id]
-    environment = substitute({**role.env, **settings.env}, values, f"roles.{role.id}.env")
-    container: dict[str, Any] = {
-        "name": _CONTAINER,
-        "image": settings.image,
-        "imagePullPolicy": "IfNotPresent",
-    }
-    if role.command:
-        container["command"] = substitute(role.command, values, f"roles.{role.id}.command")
-    if role.args:
-        container["args"] = substitute(role.args, values, f"roles.{role.id}.args")
-    if environment:
-        container["env"] = [{"name": key, "value": _scalar(environment[key])} for key in sorted(environment)]
-    if role.services:
-        container["ports"] = [
-            {"name": service.id, "containerPort": service.port, "protocol": service.protocol}
-            for service in map(cluster.app.service, role.services)
-        ]
-    resources = _quantities(role.resources, settings.resources)
-    if resources:
-        container["resources"] = resources
-    capabilities: dict[str, Any] = {"drop": ["ALL"]}
-    if role.security.capabilities:
-        capabilities["add"] = list(role.security.capabilities)
-    container["securityContext"] = {
-        "allowPrivilegeEscalation": False,
-        "capabilities": capabilities,
-        "readOnlyRootFilesystem": role.security.read_only_root,
-    }
-    for key, probe in (
-        ("startupProbe", role.probes.startup),
-        ("readinessProbe", role.probes.readiness),
-        ("livenessProbe", role.probes.liveness),
-    ):
-        if probe:
-            container[key] = _probe(probe)
-    mounts = _mounts(role)
-    if mounts:
-        container["volumeMounts"] = mounts
-    return container
-
-
-def _quantities(defined: Resources, chosen: Resources) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for part, key in (("request", "requests"), ("limit", "limits")):
-        for what in ("cpu", "memory"):
-            name = f"{what}_{part}"
-            value = getattr(chosen, name) or getattr(defined, name)
-            if value:
-                result.setdefault(key, {})[what] = value
-    return result
-
-
-def _probe(probe: Probe) -> dict[str, Any]:
-    check = probe.check
-    result: dict[str, Any] = {}
-    if check.http:
-        result["httpGet"] = {"path": check.http.path, "port": check.http.service}
-    elif check.tcp:
-        result["tcpSocket"] = {"port": check.tcp}
-    else:
-        result["exec"] = {"command": list(check.command)}
-    if probe.initial_delay:
-        result["initialDelaySeconds"] = probe.initial_delay
-    result.update(periodSeconds=probe.period, timeoutSeconds=probe.timeout, failureThreshold=probe.failures)
-    return result
-
-
-def _volumes(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
-    name = workload_name(cluster, role)
-    volumes: list[dict[str, Any]] = []
-    if any(not item.secret for item in role.config_files):
-        volumes.append({"name": "config", "configMap": {"name": name}})
-    if any(item.secret for item in role.config_files):
-        volumes.append({"name": "secret-config", "secret": {"secretName": name, "defaultMode": 0o440}})
-    for number, _path in enumerate(role.security.writable_paths):
-        volumes.append({"name": f"writable-{number}", "emptyDir": {}})
-    return volumes
-
-
-def _mounts(role: Role) -> list[dict[str, Any]]:
-    mounts: list[dict[str, Any]] = []
-    for item in role.config_files:
-        # One file each, so that what the image has beside it stays visible.
-        mounts.append(
-            {
-                "name": "secret-config" if item.secret else "config",
-                "mountPath": item.path,
-                "subPath": item.name,
-                "readOnly": True,
-            }
-        )
-    for volume in role.storage:
-        mounts.append({"name": volume.id, "mountPath": volume.path})
-    for number, path in enumerate(role.security.writable_paths):
-        mounts.append({"name": f"writable-{number}", "mountPath": path})
-    return mounts
-
-
-def _spread(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
-    how = "DoNotSchedule" if cluster.roles[role.id].spread == "hard" else "ScheduleAnyway"
-    return [
-        {
-            "maxSkew": 1,
-            "topologyKey": key,
-            # Hosts without a rack must not keep members from being placed.
-            "whenUnsatisfiable": how if key == "kubernetes.io/hostname" else "ScheduleAnyway",
-            "labelSelector": {"matchLabels": _selector(cluster, role)},
-        }
-        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
-    ]
-
-
-def _check_data(check: Check | None, ports: Mapping[str, int]) -> dict[str, Any] | None:
-    if check is None:
-        return None
-    if check.http:
-        return {"port": ports[check.http.service], "path": check.http.path, "json": check.http.json}
-    if check.tcp:
-        return {"tcp": ports[check.tcp]}
-    return {"command": list(check.command)}

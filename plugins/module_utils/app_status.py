@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
+
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import ANNOTATION_LEAVING, ANNOTATION_TEMPLATE
 
 
 @dataclass
 class Member:
-    """A pod of a role, and the app's answers there."""
+    """A pod of a role."""
 
     name: str
     node: str = ""
@@ -19,7 +21,20 @@ class Member:
     ready: bool = False
     leaving: bool = False
     trouble: str = ""
-    answers: dict[str, str] = field(default_factory=dict)
+    template: str = ""
+    uid: str = ""
+    # RFC 3339, so texts compare as times do.
+    created: str = ""
+    hostname: str = ""
+    live_role: str = ""
+    # It has begun to hand over what it holds.
+    handing_over: bool = False
+
+    @property
+    def ordinal(self) -> int:
+        """A StatefulSet member's number, -1 for others."""
+        number = self.name.rpartition("-")[2]
+        return int(number) if number.isdigit() else -1
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -27,25 +42,36 @@ class Member:
 
 def member(pod: Mapping[str, Any]) -> Member:
     """A member from its pod."""
-    status, metadata = pod.get("status") or {}, pod["metadata"]
+    status, metadata, spec = pod.get("status") or {}, pod["metadata"], pod.get("spec") or {}
     conditions = {item["type"]: item for item in status.get("conditions") or []}
     leaving = bool(metadata.get("deletionTimestamp"))
     trouble = ""
     unscheduled = conditions.get("PodScheduled", {})
     if unscheduled.get("status") == "False":
         trouble = unscheduled.get("message", "")
-    for container in status.get("containerStatuses") or []:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         waiting = (container.get("state") or {}).get("waiting")
-        if waiting:
+        if waiting and waiting.get("reason") != "PodInitializing":
             trouble = ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
     return Member(
         name=metadata["name"],
-        node=(pod.get("spec") or {}).get("nodeName") or "",
+        node=spec.get("nodeName") or "",
         ip=status.get("podIP") or "",
         ready=conditions.get("Ready", {}).get("status") == "True" and not leaving,
         leaving=leaving,
         trouble=trouble,
+        template=(metadata.get("annotations") or {}).get(ANNOTATION_TEMPLATE, ""),
+        uid=metadata.get("uid") or "",
+        created=metadata.get("creationTimestamp") or "",
+        hostname=spec.get("hostname") or metadata["name"],
+        handing_over=ANNOTATION_LEAVING in (metadata.get("annotations") or {}),
     )
+
+
+def unseen(workload: Mapping[str, Any]) -> str:
+    """Whether its controller has still to look at a change: a sentence, or an empty text."""
+    seen = (workload.get("status") or {}).get("observedGeneration", 0)
+    return "its controller has not seen the change yet" if seen < workload["metadata"].get("generation", 0) else ""
 
 
 def rollout(workload: Mapping[str, Any], wanted: int) -> str:
@@ -55,27 +81,31 @@ def rollout(workload: Mapping[str, Any], wanted: int) -> str:
     DaemonSetStatus.
     """
     status, spec = workload.get("status") or {}, workload.get("spec") or {}
-    if status.get("observedGeneration", 0) < workload["metadata"].get("generation", 0):
-        return "its controller has not seen the change yet"
+    if unseen(workload):
+        return unseen(workload)
     if workload["kind"] == "DaemonSet":
-        updated, ready = status.get("updatedNumberScheduled", 0), status.get("numberReady", 0)
+        ready = status.get("numberReady", 0)
+    elif spec.get("replicas") != wanted:
+        return f"it is set to {spec.get('replicas')} members, not {wanted}"
     else:
-        if spec.get("replicas") != wanted:
-            return f"it is set to {spec.get('replicas')} members, not {wanted}"
         ready = status.get("readyReplicas", 0)
-        # A ReplicationController does not roll; a StatefulSet that is not rolling may not count updates.
-        updated = status.get("updatedReplicas", wanted if workload["kind"] == "ReplicationController" else 0)
-        if workload["kind"] == "StatefulSet" and status.get("currentRevision") == status.get("updateRevision"):
-            updated = wanted
-    if updated < wanted:
-        return f"{updated} of {wanted} members run the new configuration"
     if ready < wanted:
         return f"{ready} of {wanted} members are ready"
     return ""
 
 
-def judge(members: Sequence[Member], wanted: int, asked: Sequence[str]) -> str:
-    """What is missing until the app itself agrees, or an empty text."""
+def judge(
+    members: Sequence[Member],
+    wanted: int,
+    counted: int,
+    answers: Mapping[str, Mapping[str, str]],
+    template: str = "",
+) -> str:
+    """What is missing until the app itself agrees, or an empty text.
+
+    *wanted* pods of the role shall be there and ready, all from *template* (empty: from any), and each of those that
+    were asked (*answers*: pod -> check -> answer) shall count *counted* members and call the data safe.
+    """
     leaving = [item.name for item in members if item.leaving]
     if leaving:
         return f"{', '.join(leaving)} still leaving"
@@ -84,8 +114,32 @@ def judge(members: Sequence[Member], wanted: int, asked: Sequence[str]) -> str:
     for item in members:
         if not item.ready:
             return f"{item.name} is not ready{': ' + item.trouble if item.trouble else ''}"
-        if "members" in asked and item.answers.get("members") != str(wanted):
-            return f"{item.name} counts {item.answers.get('members')} members, {wanted} wanted"
-        if "safe" in asked and item.answers.get("safe") != "true":
-            return f"{item.name} says that data is not safe yet ({item.answers.get('safe')})"
+        if template and item.template != template:
+            return f"{item.name} runs an older configuration"
+    for name, said in answers.items():
+        if said.get("members", str(counted)) != str(counted):
+            return f"{name} counts {said['members']} members, {counted} wanted"
+        if said.get("safe", "true") != "true":
+            return f"{name} says that data is not safe yet ({said['safe']})"
     return ""
+
+
+def restart_order(members: Sequence[Member], template: str, last: Sequence[str]) -> list[Member]:
+    """The members that run an older configuration, in the order in which they restart.
+
+    First those that do not work anyway, then the others, those with a live role in *last* at the end; among equals the
+    highest number first, as a StatefulSet does.
+    """
+    old = [item for item in members if item.template != template and not item.leaving]
+    return sorted(old, key=lambda item: (item.ready, item.live_role in last, -item.ordinal, item.name))
+
+
+def leave_order(members: Sequence[Member], kind: str, last: Sequence[str]) -> list[Member]:
+    """All members, in the order in which they leave: of a StatefulSet the highest number, which Kubernetes dictates;
+    of others those that have begun to leave, those that do not work, then the youngest, those with a live role in
+    *last* at the end."""
+    present = [item for item in members if not item.leaving]
+    if kind == "StatefulSet":
+        return sorted(present, key=lambda item: -item.ordinal)
+    youngest = sorted(present, key=lambda item: (item.created, item.name), reverse=True)
+    return sorted(youngest, key=lambda item: (not item.handing_over, item.ready, item.live_role in last))

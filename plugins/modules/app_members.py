@@ -9,30 +9,26 @@ short_description: Wait until an app itself counts its members
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
 description:
-  - Asks every member of a role what the app says (by HTTP through the API server, or by a command in the
-    member's container), and waits until the controller has rolled out, every member is ready, all of them count
-    O(members) and all of them say that one may leave. A pod that is only C(Running) is not a member.
+  - Asks the app what it says of the members of each role (by HTTP through the API server, or by a command in a
+    member's container), and waits until the controllers have rolled out, every member is ready, and all that are asked
+    count all members and call the data safe. A pod that is only C(Running) is not a member.
   - Changes nothing.
 extends_documentation_fragment:
-  - kubernetes.core.k8s_auth_options
+  - baremetal.bigdata.kube_auth
 options:
   namespace:
     description: The namespace of the app cluster.
     type: str
     required: true
-  workload:
-    description: The role, as P(baremetal.bigdata.app_render#filter) returns it in C(plan).
-    type: dict
+  workloads:
+    description: The roles, as P(baremetal.bigdata.app_render#filter) returns them in C(plan).
+    type: list
+    elements: dict
     required: true
-  members:
-    description: How many members there shall be. Without it, as O(workload) says.
-    type: int
   timeout:
     description: Seconds to wait.
     type: int
     default: 300
-requirements:
-  - kubernetes (Python package)
 attributes:
   check_mode:
     description: Only reads, also in check mode.
@@ -47,23 +43,16 @@ EXAMPLES = r"""
   baremetal.bigdata.app_members:
     kubeconfig: "{{ cluster_kubeconfig }}"
     namespace: hazelcast
-    workload: "{{ (definition | baremetal.bigdata.app_render(settings)).plan[0] }}"
+    workloads: "{{ (definition | baremetal.bigdata.app_render(settings)).stages | map(attribute='plan') }}"
     timeout: 300
 """
 
 RETURN = r"""
-members:
-  description: How many members the app counts.
-  type: int
-  returned: always
-safe:
-  description: Whether the app says that a member may leave without loss of data. True where it cannot be asked.
-  type: bool
-  returned: always
-pods:
-  description: The members' pods, with C(name), C(node), C(ip), C(ready) and what the app said there.
-  type: list
-  elements: dict
+roles:
+  description:
+    - What was found, by role. C(members) is how many members the app counts, C(safe) whether it says that a member may
+      leave without loss of data (true where it cannot be asked), C(pods) the members and C(answers) what they said.
+  type: dict
   returned: always
 waited:
   description: Seconds until it was so.
@@ -71,82 +60,53 @@ waited:
   returned: always
 """
 
-import time
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import Member, judge, member, rollout
-
-VERSIONS = {"ReplicationController": "v1"}
-PAUSE = 1.0
-
-
-def look(kube: Kube, params: dict[str, Any]) -> tuple[list[Member], str]:
-    """The members now, and what is still missing (empty: nothing)."""
-    namespace, workload = params["namespace"], params["workload"]
-    live = kube.get(VERSIONS.get(workload["kind"], "apps/v1"), workload["kind"], workload["name"], namespace)
-    if live is None:
-        return [], f"{workload['kind']} {workload['name']} does not exist"
-    wanted = params["members"] if params["members"] is not None else workload["members"]
-    if wanted is None:
-        wanted = (live.get("status") or {}).get("desiredNumberScheduled", 0)
-    members = [member(pod) for pod in kube.list("v1", "Pod", namespace, workload["selector"])]
-    missing = rollout(live, wanted)
-    for item in members:
-        if not item.ready:
-            continue
-        for name, check in workload["checks"].items():
-            if not check:
-                continue
-            try:
-                answer = kube.ask(namespace, item.name, workload["container"], check).strip().strip('"')
-                # A command answers by its exit code, a plain page by its status.
-                item.answers[name] = "true" if name == "safe" and not check.get("json") else answer
-            except Exception as error:  # a member that does not answer is a finding, not a failure
-                item.answers[name] = f"no answer ({reason(error)})"
-    trouble = next((f" ({item.name}: {item.trouble})" for item in members if item.trouble), "")
-    asked = [name for name, check in workload["checks"].items() if check]
-    return members, missing + trouble if missing else judge(members, wanted, asked)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import Deadline, RoleWatch, View, until
 
 
 def main() -> None:
     module = create_module(
         {
             "namespace": {"type": "str", "required": True},
-            "workload": {"type": "dict", "required": True},
-            "members": {"type": "int"},
+            "workloads": {"type": "list", "elements": "dict", "required": True},
             "timeout": {"type": "int", "default": 300},
         }
     )
-    start = time.monotonic()
-    members, missing = [], "the API server was not asked yet"
-    while True:
-        try:
-            members, missing = look(Kube(module), module.params)
-        except Unreachable as error:
-            missing = str(error)
-        except Exception as error:
-            if not getattr(error, "status", None):
-                raise
-            missing = f"the API server refused: {reason(error)}"
-        waited = round(time.monotonic() - start, 1)
-        if not missing or waited > module.params["timeout"]:
-            break
-        time.sleep(PAUSE)
-    pods = [item.as_dict() for item in members]
-    counts = [int(item.answers["members"]) for item in members if item.answers.get("members", "").isdigit()]
+    namespace, deadline = module.params["namespace"], Deadline(module.params["timeout"])
+    views: dict[str, View] = {}
+    missing = []
+    for plan in module.params["workloads"]:
+
+        def look(plan: dict[str, Any] = plan) -> View:
+            try:
+                return RoleWatch(Kube(module), namespace, plan).look(template=plan["template_hash"])
+            except Exception as error:
+                if not getattr(error, "status", None):
+                    raise
+                return View(missing=f"the API server refused: {reason(error)}")
+
+        view = until(look, deadline)
+        views[plan["role"]] = view
+        if view.missing:
+            missing.append(f"{plan['name']}: {view.missing}")
     result = {
-        "members": min(counts) if counts else sum(item.ready for item in members),
-        "safe": all(item.answers.get("safe", "true") == "true" for item in members),
-        "pods": pods,
-        "waited": waited,
+        "roles": {
+            role: {
+                "members": view.counted,
+                "safe": view.safe,
+                "pods": [item.as_dict() for item in view.members],
+                "answers": view.answers,
+            }
+            for role, view in views.items()
+        },
+        "waited": deadline.waited,
     }
     if missing:
-        name = module.params["workload"]["name"]
         module.fail_json(
-            msg=f"{name} in namespace {module.params['namespace']} did not settle within {waited} s: {missing}. "
-            f"Nothing was taken away. Look at its pods (kubectl -n {module.params['namespace']} describe pod, logs) "
-            "and run again.",
+            msg=f"Not settled in namespace {namespace} after {deadline.waited} s: {'. '.join(missing)}. "
+            f"Nothing was taken away. Look at the pods (kubectl -n {namespace} describe pod, logs) and run again.",
             **result,
         )
     module.exit_json(changed=False, **result)

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_names
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
 
@@ -30,28 +28,17 @@ def app_cluster(namespace: str, members: int = 2, definition: dict[str, Any] = H
 
 
 @pytest.fixture
-def run(api_server):
-    """Run the module app_apply as Ansible would, and return its result."""
+def run(run_module):
+    """Run the module app_apply on a cluster's objects."""
 
     def apply(cluster, *flags: str, env: dict[str, str] | None = None, **arguments: Any) -> dict[str, Any]:
         parameters = {
             "namespace": cluster.namespace,
             "objects": engine.render(cluster),
-            "selector": engine.selector(cluster),
-            "_ansible_check_mode": "--check" in flags,
-            "_ansible_diff": "--diff" in flags,
+            "selector": app_names.cluster_selector(cluster),
             **arguments,
         }
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible_collections.baremetal.bigdata.plugins.modules.app_apply"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-            env=api_server.ansible_env(PYTHONPATH=str(ROOT / ".collections"), **(env or {})),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        return run_module("app_apply", parameters, *flags, env=env)
 
     return apply
 
@@ -100,9 +87,9 @@ def test_members_are_held_until_they_are_taken_away_one_by_one(api_server, run, 
 
     result = run(app_cluster(namespace, members=2))
     assert (result["changed"], result["held"], members()) == (False, {"hazelcast-member": 4}, 4)
-    planned = run(app_cluster(namespace, members=2), "--check", members=3, hold_members=False)
+    planned = run(app_cluster(namespace, members=3), "--check", hold_members=False)
     assert (planned["changed"], members()) == (True, 4)
-    run(app_cluster(namespace, members=2), members=3, hold_members=False)
+    run(app_cluster(namespace, members=3), hold_members=False)
     assert members() == 3
     assert run(app_cluster(namespace, members=5))["held"] == {}
     assert members() == 5
@@ -120,16 +107,22 @@ def test_what_is_no_longer_wanted_goes_and_what_is_foreign_stays(api_server, run
     base = f"/api/v1/namespaces/{namespace}"
     api_server.request("POST", f"{base}/configmaps", {"metadata": {"name": "foreign"}})
     claim = {
-        "metadata": {"name": "data", "labels": {engine.LABEL_CLUSTER: "hazelcast", engine.LABEL_APP: "hazelcast"}},
+        "metadata": {
+            "name": "data",
+            "labels": {app_names.LABEL_CLUSTER: "hazelcast", app_names.LABEL_APP: "hazelcast"},
+        },
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }
     api_server.request("POST", f"{base}/persistentvolumeclaims", claim)
 
+    # Applying deletes nothing, and what is named is all that goes.
     quiet = copy.deepcopy(HAZELCAST)
     del quiet["spec"]["api_access"]
-    result = run(app_cluster(namespace, definition=quiet))
-    assert sorted(result["deleted"]) == ["Role/hazelcast", "RoleBinding/hazelcast"]
-    assert run(app_cluster(namespace), keep=["Role/hazelcast"])["deleted"] == []
+    assert run(app_cluster(namespace, definition=quiet))["deleted"] == []
+    named = ["Role/hazelcast", "ConfigMap/foreign"]
+    assert run(app_cluster(namespace), state="absent", only=named)["deleted"] == ["Role/hazelcast"]
+    assert run(app_cluster(namespace), state="absent", only=[])["deleted"] == []
+    run(app_cluster(namespace))
 
     planned = run(app_cluster(namespace), "--check", state="absent")
     gone = run(app_cluster(namespace), state="absent")

@@ -1,52 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asking members through a real API server. The members are web servers of this test, on the machine's own address:
-the API server reaches them as it reaches pods."""
+"""Asking members through a real API server."""
 
 from __future__ import annotations
 
-import json
-import socket
-import subprocess
-import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
+from played_cluster import running_app
 
-ROOT = Path(__file__).resolve().parents[2]
 LABELS = {"app": "demo"}
-
-
-def own_address() -> str:
-    """An address of this machine that is no loopback: the API server refuses to forward to those."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("192.0.2.1", 9))  # sends nothing
-        return probe.getsockname()[0]
+HEALTHY = {"clusterSize": 2, "clusterSafe": True}
 
 
 @pytest.fixture
 def app():
-    """A member's health check: answers with `app.health`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = json.dumps(self.server.health).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_arguments):
-            pass
-
-    server = ThreadingHTTPServer((own_address(), 0), Handler)
-    server.health = {"clusterSize": 2, "clusterSafe": True}
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with running_app() as server:
+        server.answers["/health"] = HEALTHY
+        yield server
 
 
 @pytest.fixture
@@ -76,72 +47,108 @@ def namespace(api_server, app) -> str:
 
 
 @pytest.fixture
-def ask(api_server, app, namespace):
-    def run(**arguments: Any) -> dict[str, Any]:
-        check = {"port": app.server_address[1], "path": "/health"}
+def ask(run_module, app, namespace):
+    """Run the module on one role, its plan changed by `plan`."""
+
+    def run(plan: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+        check = {"port": app.port, "path": "/health"}
         workload = {
+            "role": "worker",
             "kind": "StatefulSet",
             "name": "demo",
             "members": 2,
             "selector": "app=demo",
             "container": "app",
+            "template_hash": "",
+            "at": "",
+            "counts": [],
+            "live_role": None,
             "checks": {"members": {**check, "json": "clusterSize"}, "safe": {**check, "json": "clusterSafe"}},
+            **(plan or {}),
         }
-        parameters = {"namespace": namespace, "workload": workload, "timeout": 0, **arguments}
-        done = subprocess.run(
-            [sys.executable, "-m", "ansible_collections.baremetal.bigdata.plugins.modules.app_members"],
-            input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-            env=api_server.ansible_env(PYTHONPATH=str(ROOT / ".collections")),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
+        arguments = {"namespace": namespace, "workloads": [workload], "timeout": 0, **arguments}
+        return run_module("app_members", arguments)
 
     return run
 
 
 def test_members_that_count_each_other_are_settled(ask):
     result = ask()
-    assert (result.get("failed", False), result["changed"], result["members"], result["safe"]) == (
-        False,
-        False,
-        2,
-        True,
-    )
-    assert [pod["name"] for pod in result["pods"]] == ["demo-0", "demo-1"]
+    assert (result.get("failed", False), result["changed"]) == (False, False)
+    role = result["roles"]["worker"]
+    assert (role["members"], role["safe"]) == (2, True)
+    assert [pod["name"] for pod in role["pods"]] == ["demo-0", "demo-1"]
+    assert role["answers"]["demo-1"] == {"members": "2", "safe": "true"}
 
 
 def test_ready_pods_are_no_members_before_the_app_counts_them(ask, app):
-    app.health = {"clusterSize": 1, "clusterSafe": True}
+    app.answers["/health"] = {"clusterSize": 1, "clusterSafe": True}
     result = ask()
     assert result["failed"]
-    assert "demo-0 counts 1 members, 2 wanted" in result["msg"]
+    assert "demo: demo-0 counts 1 members, 2 wanted" in result["msg"]
     assert "Nothing was taken away" in result["msg"]
-    assert result["members"] == 1
+    assert result["roles"]["worker"]["members"] == 1
 
 
 def test_nobody_leaves_while_data_is_not_safe(ask, app):
-    app.health = {"clusterSize": 2, "clusterSafe": False}
+    app.answers["/health"] = {"clusterSize": 2, "clusterSafe": False}
     result = ask()
-    assert "demo-0 says that data is not safe yet" in result["msg"]
-    assert result["safe"] is False
+    assert "demo-0 says that data is not safe yet (false)" in result["msg"]
+    assert result["roles"]["worker"]["safe"] is False
 
 
 def test_a_member_that_does_not_answer_is_named(ask, app):
-    app.health = {"other": 1}
-    assert "demo-0 counts no answer" in ask()["msg"]
+    app.answers["/health"] = {"other": 1}
+    assert "demo-0 counts no answer (expected JSON with clusterSize, found no clusterSize in other)" in ask()["msg"]
+    del app.answers["/health"]
+    assert "demo-0 counts no answer (" in ask()["msg"]
 
 
 def test_a_controller_that_is_set_to_another_number_is_not_settled(ask):
-    assert "set to 2 members, not 3" in ask(members=3)["msg"]
+    assert "set to 2 members, not 3" in ask({"members": 3})["msg"]
+
+
+def test_a_controller_that_is_not_there_is_not_settled(ask):
+    assert "StatefulSet other does not exist" in ask({"name": "other"})["msg"]
+
+
+def test_members_that_run_an_older_configuration_are_not_settled(ask):
+    assert "demo-0 runs an older configuration" in ask({"template_hash": "new"})["msg"]
+
+
+def test_members_of_two_roles_are_counted_together(ask, app, api_server, namespace):
+    labels = {"app": "seed"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "x"}]}}
+    spec = {"replicas": 3, "serviceName": "seed", "selector": {"matchLabels": labels}, "template": template}
+    api_server.create(
+        f"/apis/apps/v1/namespaces/{namespace}/statefulsets", {"metadata": {"name": "seed"}, "spec": spec}
+    )
+    counts = {"counts": [{"kind": "StatefulSet", "name": "seed"}]}
+    assert "demo-0 counts 2 members, 5 wanted" in ask(counts)["msg"]
+    app.answers["/health"] = {"clusterSize": 5, "clusterSafe": True}
+    assert "failed" not in ask(counts)
+
+
+def test_another_role_is_asked_where_the_definition_says_so(ask, api_server, namespace, app):
+    assert "nobody counts no ready member that could be asked" in ask({"at": "app=master"})["msg"]
+    spec = {"containers": [{"name": "app", "image": "x"}], "nodeName": "n"}
+    status = {"phase": "Running", "podIP": app.server_address[0], "podIPs": [{"ip": app.server_address[0]}],
+              "conditions": [{"type": "Ready", "status": "True"}]}  # fmt: skip
+    metadata = {"name": "master-0", "labels": {"app": "master"}}
+    api_server.create(f"/api/v1/namespaces/{namespace}/pods", {"metadata": metadata, "spec": spec}, status=status)
+    assert list(ask({"at": "app=master"})["roles"]["worker"]["answers"]) == ["master-0"]
+
+
+def test_the_message_says_where_to_look(ask):
+    result = ask({"members": 3})
+    assert result["msg"].startswith("Not settled in namespace members-")
+    assert "Look at the pods (kubectl -n members-" in result["msg"]
 
 
 def test_it_goes_on_when_the_app_comes_round(ask, app):
-    app.health = {"clusterSize": 1, "clusterSafe": True}
-    timer = threading.Timer(2, lambda: setattr(app, "health", {"clusterSize": 2, "clusterSafe": True}))
+    app.answers["/health"] = {"clusterSize": 1, "clusterSafe": True}
+    timer = threading.Timer(2, app.answers.update, [{"/health": HEALTHY}])
     timer.start()
     result = ask(timeout=60)
-    assert result["members"] == 2
+    assert result["roles"]["worker"]["members"] == 2
     assert result["waited"] >= 1

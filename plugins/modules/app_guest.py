@@ -1,0 +1,585 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_guest
+short_description: Configure members from config packages, and tell them of each other
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Does for members with a config package in KubeDirector's form what its operator does, in the run and with
+    nothing left running. Before members start it writes what they are told into a Secret, from which each
+    configures itself, also after a restart. When others come or go it brings every member's C(configmeta.json) up
+    to date and calls the start script with C(--addnodes), C(--delnodes) or C(--reconnect), as the role asked for.
+  - Makes the random tokens of services too, once, also for apps without config packages.
+  - What a member was told is remembered in its pod's annotation C(baremetal.bigdata/guest-members), so an
+    interrupted run is safe to repeat and a second run tells nobody anything.
+extends_documentation_fragment:
+  - baremetal.bigdata.kube_auth
+options:
+  state:
+    description:
+      - V(prepared) writes the Secrets. Before the members start.
+      - V(told) waits until all members have configured themselves, then tells them of each other.
+    type: str
+    choices: [prepared, told]
+    default: prepared
+  guest:
+    description: The plan of the cluster, as P(baremetal.bigdata.app_render#filter) returns it in C(guest).
+    type: dict
+    required: true
+  leaving:
+    description: With O(state=told), names of pods that are about to leave. All others are told so before they go.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds for all members to configure themselves, and again for each call of a start script.
+    type: int
+    default: 600
+  field_manager:
+    description: Owner of the applied fields in the objects' C(managedFields).
+    type: str
+    default: baremetal.bigdata
+attributes:
+  check_mode:
+    description: Applies by the API server's dry run, reads from members, and says who would be told what.
+    support: full
+  diff_mode:
+    description: One difference per object, and what each member knows before and after. Secrets are never shown.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Write what the members of a Cassandra cluster are told when they start
+  baremetal.bigdata.app_guest:
+    kubeconfig: "{{ cluster_kubeconfig }}"
+    guest: "{{ (definition | baremetal.bigdata.app_render(settings)).guest }}"
+
+- name: Tell the others before a member leaves
+  baremetal.bigdata.app_guest:
+    kubeconfig: "{{ cluster_kubeconfig }}"
+    guest: "{{ (definition | baremetal.bigdata.app_render(settings)).guest }}"
+    state: told
+    leaving: [cassandra-worker-2]
+"""
+
+RETURN = r"""
+reachable:
+  description: Whether an API server answered. Only false in check mode, when nothing was looked at.
+  type: bool
+  returned: always
+reason:
+  description: Why no API server could be asked.
+  type: str
+  returned: when RV(reachable) is false
+applied:
+  description: Objects that were created or changed, each as C(Kind/name).
+  type: list
+  elements: str
+  returned: when RV(reachable)
+told:
+  description: Each call of a start script, in order, such as C(seed-0 --addnodes of role worker with worker-1).
+  type: list
+  elements: str
+  returned: when RV(reachable)
+updated:
+  description: Members whose C(configmeta.json) was brought up to date.
+  type: list
+  elements: str
+  returned: when RV(reachable)
+progress:
+  description: What happened, with the time since the start in seconds.
+  type: list
+  elements: str
+  returned: when RV(reachable)
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+from urllib.parse import quote, urlencode
+
+try:
+    import yaml
+except ImportError:
+    yaml = None
+
+from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest as guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils import kube_stream
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import identity, masked, normalise
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import (
+    CommandFailed,
+    Kube,
+    Unreachable,
+    create_module,
+    reason,
+)
+
+PAUSE = 1.0
+# A question to the agent, which answers from files.
+QUESTION = 20
+# Members that are asked or told at the same time.
+WORKERS = 8
+# What a WebSocket message may hold without trouble anywhere on its way.
+PIECE = 32768
+
+
+class Refused(Exception):
+    """Something that the run cannot go on with: its text says what was expected, what was found and the remedy."""
+
+
+class Guests:
+    """One run: what the cluster's plan says, what is there, and what was done."""
+
+    def __init__(self, kube: Kube, params: Mapping[str, Any], check: bool):
+        self.kube = kube
+        self.check = check
+        self.params = params
+        self.plan: dict[str, Any] = params["guest"]
+        self.namespace: str = self.plan["namespace"]
+        self.roles = {role["id"]: role for role in self.plan["roles"]}
+        self.start = time.monotonic()
+        self.secrets: set[str] = set()
+        self.namespace_is_new = False
+        self.result: dict[str, Any] = {"applied": [], "told": [], "updated": [], "progress": [], "diff": []}
+
+    def progress(self, text: str) -> None:
+        self.result["progress"].append(f"{time.monotonic() - self.start:.1f} s: {text}")
+
+    # --- objects --------------------------------------------------------------------------------------
+
+    def get(self, kind: str, name: str, version: str = "v1") -> dict[str, Any] | None:
+        return None if self.namespace_is_new else self.kube.get(version, kind, name, self.namespace)
+
+    def apply(self, item: dict[str, Any]) -> None:
+        namespace = item["metadata"].get("namespace")
+        live = None if namespace and self.namespace_is_new else self._live(item)
+        if live is None and item["kind"] == "Namespace" and self.check:
+            self.namespace_is_new = True
+        # A dry run does not make the namespace, so the server would refuse what belongs into it.
+        dry = bool(namespace) and self.namespace_is_new
+        now = item if dry else self.kube.apply(item, self.params["field_manager"])
+        if live is None or normalise(live) != normalise(now):
+            self.result["applied"].append(identity(item))
+            self.differ(identity(item), self.shown(live), self.shown(now))
+
+    def _live(self, item: Mapping[str, Any]) -> dict[str, Any] | None:
+        metadata = item["metadata"]
+        return self.kube.get(item["apiVersion"], item["kind"], metadata["name"], metadata.get("namespace"))
+
+    @staticmethod
+    def shown(item: Mapping[str, Any] | None) -> str:
+        if not item:
+            return ""
+        content = masked(normalise(item))
+        return yaml.safe_dump(content) if yaml else json.dumps(content, indent=1, sort_keys=True)
+
+    def differ(self, name: str, before: str, after: str) -> None:
+        self.result["diff"].append({"before_header": name, "after_header": name, "before": before, "after": after})
+
+    def tokens(self) -> dict[str, str]:
+        """The services' tokens: those that exist stay."""
+        if not self.plan["tokens"]:
+            return {}
+        known = guest.secret_content(self.get("Secret", f"{self.plan['name']}-tokens"))
+        tokens = {name: known.get(name) or secrets.token_hex(16) for name in self.plan["tokens"]}
+        self.secrets |= set(tokens.values())
+        return tokens
+
+    def connections(self) -> dict[str, Any]:
+        """What the cluster is connected to, as it is now."""
+        wanted = self.plan["connections"]
+        result: dict[str, Any] = {"clusters": {}, "configmaps": {}, "secrets": {}}
+        for name in wanted["clusters"]:
+            found = self.get("Secret", guest.guest_name(name))
+            text = guest.secret_content(found).get("cluster.json")
+            if not text:
+                raise Refused(
+                    f"connections.clusters of {self.plan['name']}: expected a running cluster {name} with config "
+                    f"packages in namespace {self.namespace}, found no Secret {guest.guest_name(name)} there. "
+                    f"Deploy {name} first, or take it out of the connections."
+                )
+            result["clusters"][name] = guest.connected_cluster(json.loads(text), name)
+        for what, kind in (("configmaps", "ConfigMap"), ("secrets", "Secret")):
+            for name in wanted[what]:
+                found = self.get(kind, name)
+                if found is None:
+                    raise Refused(
+                        f"connections.{what} of {self.plan['name']}: expected a {kind} {name} in namespace "
+                        f"{self.namespace}, found none. Make it first, or take it out of the connections."
+                    )
+                label = guest.TYPE_LABELS[what]
+                category = (found["metadata"].get("labels") or {}).get(label)
+                if not category:
+                    raise Refused(
+                        f"connections.{what} of {self.plan['name']}: expected a label {label} on {kind} {name}, "
+                        f"found none. Start scripts look connected objects up by it: "
+                        f"kubectl -n {self.namespace} label {kind.lower()} {name} {label}=KIND"
+                    )
+                if kind == "Secret":
+                    self.secrets |= set(guest.secret_content(found).values())
+                result[what].setdefault(category, []).append(guest.connected_object({**found, "kind": kind}))
+        return result
+
+    def counts(self) -> dict[str, int]:
+        """How many members each role has now, by its controller. A role that is not there yet is left out."""
+        result = {}
+        for role in self.plan["roles"]:
+            version = "v1" if role["controller"] == "ReplicationController" else "apps/v1"
+            live = self.get(role["controller"], role["workload"], version)
+            if live is None:
+                continue
+            spec, status = live.get("spec") or {}, live.get("status") or {}
+            count = spec.get("replicas", status.get("desiredNumberScheduled"))
+            if count is not None:
+                result[role["id"]] = count
+        return result
+
+    def write(self, members: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], dict[str, int]]:
+        """Bring the Secrets up to date. Returns what all members are told, and the members' numbers."""
+        tokens, connections = self.tokens(), self.connections()
+        for role in self.plan["roles"]:
+            self.secrets |= set(role["secret_keys"].values())
+        found = guest.secret_content(self.get("Secret", guest.guest_name(self.plan["name"])))
+        ids = guest.assign_ids(json.loads(found.get("ids.json") or "{}"), members)
+        for item in guest.guest_objects(self.plan, connections, tokens, members, ids):
+            self.apply(item)
+        if not self.roles:
+            return {}, ids
+        return guest.shared_meta(self.plan, connections, tokens, members, ids), ids
+
+    # --- members --------------------------------------------------------------------------------------
+
+    def agent(self, pod: str, role: Mapping[str, Any], *words: str, line: str = "", timeout: float = QUESTION) -> str:
+        """What the agent in a member answers. ``line`` goes to its standard input."""
+        command = [*guest.CONFIGURE, *words]
+        if not line:
+            return self.kube.run(self.namespace, pod, role["container"], command, timeout)
+        return run_with_input(self.kube, self.namespace, pod, role["container"], command, line + "\n", timeout)
+
+    def by_hand(self, pod: str, role: Mapping[str, Any], word: str) -> str:
+        return f"kubectl -n {self.namespace} exec {pod} -c {role['container']} -- {' '.join(guest.CONFIGURE)} {word}"
+
+    def pods(self) -> dict[str, dict[str, Any]]:
+        """The pods of guest-configured roles that are there to stay, by name."""
+        found = {}
+        for role in self.roles.values():
+            if role["guest"]:
+                for pod in self.kube.list("v1", "Pod", self.namespace, role["selector"]):
+                    if not pod["metadata"].get("deletionTimestamp"):
+                        found[pod["metadata"]["name"]] = {**pod, "role": role}
+        return found
+
+    def state(self, pod: Mapping[str, Any]) -> str:
+        """How far a member is: as its agent says, or why it cannot be asked."""
+        status = pod.get("status") or {}
+        if not container_id(pod):
+            waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
+            why = ": ".join(filter(None, (waiting[0].get("reason"), waiting[0].get("message")))) if waiting else ""
+            return f"none, its container does not run{' (' + why + ')' if why else ''}"
+        return self.agent(pod["metadata"]["name"], pod["role"], "status")
+
+    def await_members(self, members: Mapping[str, Sequence[str]], told: dict[str, dict[str, Any]]) -> dict[str, Any]:
+        """Wait until every member has configured itself. Returns the pods.
+
+        ``told`` gets what each member knows where that has to be asked of it: when its container is new.
+        """
+        wait = not self.check and not self.params["leaving"]
+        shown: dict[str, str] = {}
+        while True:
+            pods, missing = self.pods(), {}
+            names = [name for role in self.roles.values() if role["guest"] for name in members[role["id"]]]
+            with ThreadPoolExecutor(WORKERS) as pool:
+                found = list(pool.map(self.look, [pods.get(name) for name in names]))
+            for name, (known, state) in zip(names, found):
+                if known is not None:
+                    told[name] = known
+                elif state.startswith("failed") and wait:
+                    self.refuse(name, pods[name]["role"], state)
+                else:
+                    told.pop(name, None)
+                    missing[name] = state
+            for name, state in missing.items():
+                if shown.get(name) != state and wait:
+                    self.progress(f"{name} is not configured yet: {state}")
+            shown = missing
+            if not missing or not wait:
+                return pods
+            if time.monotonic() - self.start > self.params["timeout"]:
+                raise Refused(
+                    f"{self.plan['name']} in namespace {self.namespace}: expected all members to configure themselves "
+                    f"within {self.params['timeout']} s, found "
+                    + "; ".join(f"{name}: {state}" for name, state in missing.items())
+                    + f". Look at kubectl -n {self.namespace} describe pod {next(iter(missing))}, and run again."
+                )
+            time.sleep(PAUSE)
+
+    def look(self, pod: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+        """What a member knows, or why nobody can tell."""
+        if pod is None:
+            return None, "there is no such pod"
+        known = memory(pod)
+        if known and known["container"] == container_id(pod):
+            return known, ""
+        try:
+            state = self.state(pod)
+            if not state.startswith("configured"):
+                return None, state
+            return self.ask_memory(pod, known if state.endswith("kept") else None), ""
+        except CommandFailed as error:
+            return None, f"none, its agent does not answer: {reason(error)}"
+        except Exception as error:
+            # A container that ends while it is asked looks like an API server that does.
+            if not (isinstance(error, Unreachable) or getattr(error, "status", None)):
+                raise
+            return None, f"none, it cannot be asked: {reason(error)}"
+
+    def ask_memory(self, pod: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What a member with a new container knows: what it configured itself with, or what it kept on a volume."""
+        if kept:
+            return {**kept, "container": container_id(pod), "meta": ""}
+        meta = json.loads(self.agent(pod["metadata"]["name"], pod["role"], "meta"))
+        return guest.tidy(
+            {
+                "container": container_id(pod),
+                "meta": guest.digest(meta),
+                "connections": guest.digest(meta["connections"]),
+                "members": guest.told_by_meta(self.plan, meta),
+            }
+        )
+
+    def refuse(self, name: str, role: Mapping[str, Any], state: str) -> NoReturn:
+        code, _, why = state.partition(" ")[2].partition(" ")
+        try:
+            logs = self.agent(name, role, "logs")
+        except Exception as error:  # the reason above is what matters
+            logs = f"(cannot be read: {reason(error)})"
+        text = (
+            f"{name} (role {role['id']} of {self.plan['name']}, namespace {self.namespace}) could not be configured "
+            f"from {shown_url(role['package'])}: it ended with {code}: {why}\n{logs}\n"
+            f"See {self.by_hand(name, role, 'logs')}. When the cause is gone: {self.by_hand(name, role, 'retry')}, "
+            "or delete the pod; then run again."
+        )
+        raise Refused(text)
+
+    def remember(self, name: str, known: Mapping[str, Any]) -> None:
+        annotation = {guest.ANNOTATION_MEMBERS: json.dumps(known, sort_keys=True, separators=(",", ":"))}
+        self.kube.patch("v1", "Pod", name, self.namespace, {"metadata": {"annotations": annotation}})
+
+    def report(self, pod: Mapping[str, Any], known: Mapping[str, Any], final: Mapping[str, Any], notes: Any) -> None:
+        name, old = pod["metadata"]["name"], memory(pod)
+        if known["meta"] != final["meta"]:
+            self.result["updated"].append(name)
+        self.result["told"] += [str(note) for note in notes]
+        if old != final:
+            self.differ(f"Pod/{name}", remembered(old), remembered(final))
+
+    def tell(
+        self,
+        pod: Mapping[str, Any],
+        known: dict[str, Any],
+        final: Mapping[str, Any],
+        notes: Sequence[guest.Notification],
+        hosts: Mapping[str, str],
+        meta: Mapping[str, Any],
+    ) -> None:
+        """Bring one member up to date, call by call, each remembered once it is done."""
+        name, old = pod["metadata"]["name"], memory(pod)
+        if notes and old != known:
+            # What it knows by its configuration has to be kept before the file there says more.
+            self.remember(name, known)
+        line = json.dumps(meta, sort_keys=True, separators=(",", ":"))
+        if not notes and known["meta"] != final["meta"]:
+            self.call(name, pod["role"], [], line)
+        for note in notes:
+            self.call(name, pod["role"], note.arguments(hosts), line)
+            self.progress(f"told {note}")
+            known = guest.after(known, note, final["connections"])
+            self.remember(name, known)
+        if notes or old != final:
+            self.remember(name, final)
+
+    def call(self, name: str, role: Mapping[str, Any], arguments: list[str], line: str) -> None:
+        try:
+            self.agent(name, role, "tell", *arguments, line=line, timeout=self.params["timeout"])
+        except Exception as error:
+            if not (isinstance(error, (CommandFailed, Unreachable)) or getattr(error, "status", None)):
+                raise
+            what = f"startscript {' '.join(arguments)}" if arguments else "writing configmeta.json"
+            raise Refused(
+                f"{name} (role {role['id']} of {self.plan['name']}, namespace {self.namespace}) could not be told: "
+                f"{what}: {reason(error)}\nIts output is in /opt/guestconfig/notify.stdout and notify.stderr there. "
+                "Members told so far are not told again: mend the cause and run again."
+            ) from error
+
+    # --- states ---------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        if self.plan["create_namespace"]:
+            self.apply(guest.namespace_object(self.plan))
+        counts = {}
+        for name, count in self.counts().items():
+            # Those that have to leave are members until they are told to.
+            counts[name] = max(count, self.roles[name]["members"])
+        self.write(guest.membership(self.plan, counts))
+        for name in self.result["applied"]:
+            self.progress(f"wrote {name}")
+
+    def bring_up_to_date(self) -> None:
+        counts = self.counts()
+        if not any(self.roles[name]["guest"] for name in counts):
+            return
+        leaving = self.params["leaving"]
+        # Also those that are still to be started: they are in the file from the beginning.
+        planned = {name: max(counts.get(name, 0), role["members"]) for name, role in self.roles.items()}
+        expected = guest.membership(self.plan, planned, leaving)
+        members = guest.membership(self.plan, {name: counts.get(name, 0) for name in self.roles}, leaving)
+        shared, ids = self.write(expected)
+        told: dict[str, dict[str, Any]] = {}
+        pods = self.await_members(members, told)
+        announced = expected if self.check and not leaving else members
+        wanted = {
+            "connections": guest.digest(shared["connections"]),
+            "members": {role["name"]: expected[name] for name, role in self.roles.items()},
+            "listeners": {name: pods[name]["role"]["events"] for name in told},
+            "configured": [
+                name
+                for role in self.roles.values()
+                for name in announced[role["id"]]
+                if name in told or not role["guest"] or announced is expected
+            ],
+        }
+        hosts = {
+            name: guest.fqdn(role, name)
+            for role in self.roles.values()
+            for known in (*(item["members"] for item in told.values()), wanted["members"])
+            for name in known.get(role["name"], ())
+        }
+        notes = guest.notifications(told, wanted)
+        jobs = []
+        for name in sorted(told):
+            meta = {**shared, "node": guest.node_meta(self.plan, name, ids)}
+            final = {**guest.settled(told[name], wanted), "meta": guest.digest(meta)}
+            mine = [note for note in notes if note.pod == name]
+            self.report(pods[name], told[name], final, mine)
+            jobs.append((pods[name], told[name], final, mine, hosts, meta))
+        if not self.check and jobs:
+            # Members at the same time, the calls of each one after the other, as KubeDirector does.
+            with ThreadPoolExecutor(WORKERS) as pool:
+                for future in [pool.submit(self.tell, *job) for job in jobs]:
+                    future.result()
+
+
+def container_id(pod: Mapping[str, Any]) -> str:
+    """The container that runs now, or nothing."""
+    for item in (pod.get("status") or {}).get("containerStatuses") or []:
+        if item["name"] == pod["role"]["container"] and (item.get("state") or {}).get("running") is not None:
+            return item.get("containerID") or ""
+    return ""
+
+
+def memory(pod: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the pod's annotation says that its member was told."""
+    text = (pod["metadata"].get("annotations") or {}).get(guest.ANNOTATION_MEMBERS)
+    try:
+        found = json.loads(text) if text else None
+    except ValueError:
+        return None
+    complete = isinstance(found, dict) and {"container", "meta", "connections", "members"} <= set(found)
+    return found if complete else None
+
+
+def remembered(known: Mapping[str, Any] | None) -> str:
+    if not known:
+        return ""
+    lines = [f"{role}: {', '.join(names)}\n" for role, names in sorted(known["members"].items())]
+    return "".join([*lines, f"connections {known['connections']}\n", f"configmeta {known['meta']}\n"])
+
+
+def shown_url(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+def run_with_input(
+    kube: Kube, namespace: str, pod: str, container: str, command: Sequence[str], text: str, timeout: float
+) -> str:
+    """The output of a command that reads its standard input. Raises CommandFailed as Kube.run does."""
+    query = [("container", container), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
+    query += [("command", word) for word in command]
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/exec?{urlencode(query)}"
+    said = {kube_stream.STDOUT: bytearray(), kube_stream.STDERR: bytearray(), kube_stream.STATUS: bytearray()}
+    shown = " ".join(command)
+    end = time.monotonic() + timeout
+    content = text.encode()
+    try:
+        with kube_stream.WebSocket(kube.api, path, "create", timeout) as channel:
+            for start in range(0, len(content), PIECE):
+                channel.send(0, content[start : start + PIECE])
+            for number, piece in channel.read(end):
+                if number in said:
+                    said[number] += piece
+                if number == kube_stream.STATUS:
+                    break
+    except TimeoutError:
+        raise CommandFailed(f"{shown} did not end within {timeout:g} s", None, "") from None
+    except OSError as error:
+        raise Unreachable(f"the connection to {pod} broke while {shown} ran: {error}") from error
+    if not said[kube_stream.STATUS]:
+        raise Unreachable(f"the connection to {pod} ended before {shown} did")
+    code = kube_stream.exit_code(bytes(said[kube_stream.STATUS]))
+    out, err = (said[number].decode("utf-8", "replace") for number in (kube_stream.STDOUT, kube_stream.STDERR))
+    if code:
+        raise CommandFailed(f"{shown} ended with {code}: {(err or out).strip()}", code, out + err)
+    return out.strip()
+
+
+def main() -> None:
+    module = create_module(
+        {
+            "state": {"type": "str", "choices": ["prepared", "told"], "default": "prepared"},
+            "guest": {"type": "dict", "required": True},
+            "leaving": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 600},
+            "field_manager": {"type": "str", "default": "baremetal.bigdata"},
+        }
+    )
+    # Values that are part of the plan, and so of what Ansible shows of the call.
+    for role in module.params["guest"].get("roles") or []:
+        urls = [role["package"], *(item["url"] for item in role["files"])]
+        module.no_log_values |= guest.secrets_of([*role["secret_keys"].values(), *map(guest.password_of, urls)])
+    guests = None
+    try:
+        guests = Guests(Kube(module), module.params, module.check_mode)
+        if module.params["state"] == "prepared":
+            guests.prepare()
+        else:
+            guests.bring_up_to_date()
+    except Unreachable as error:
+        if module.check_mode:
+            module.exit_json(changed=False, reachable=False, reason=str(error))
+        module.fail_json(
+            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
+            "or set cluster_kubeconfig to the kubeconfig of a cluster."
+        )
+    except Refused as error:
+        module.fail_json(msg=guest.hidden(str(error), guests.secrets), progress=guests.result["progress"])
+    except Exception as error:
+        if not getattr(error, "status", None):
+            raise
+        module.fail_json(msg=f"the API server refused: {reason(error)}")
+    module.no_log_values |= guest.secrets_of(guests.secrets)
+    result = guests.result
+    if not module._diff:
+        del result["diff"]
+    module.exit_json(changed=bool(result["applied"] or result["told"] or result["updated"]), reachable=True, **result)
+
+
+if __name__ == "__main__":
+    main()

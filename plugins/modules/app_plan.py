@@ -1,0 +1,257 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_plan
+short_description: Compare an app cluster with what it shall be
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Says, without changing anything, what has to happen for an app cluster to be as it shall be. Which objects change,
+    which members join, leave or restart, and which objects are no longer wanted.
+  - Refuses what cannot be done, before anything is done. These are a change that Kubernetes does not allow while
+    members live, a member that the app does not let go, and a role that disappears while it has members.
+  - The objects are compared by the API server's own dry run.
+extends_documentation_fragment:
+  - baremetal.bigdata.kube_auth
+options:
+  namespace:
+    description: The namespace of the app cluster.
+    type: str
+    required: true
+  selector:
+    description: Label selector of everything that belongs to the app cluster.
+    type: str
+    required: true
+  stages:
+    description: The roles in start order, as P(baremetal.bigdata.app_render#filter) returns them.
+    type: list
+    elements: dict
+    required: true
+  keep:
+    description: Objects besides those of O(stages) that are not to be deleted, each as C(Kind/name).
+    type: list
+    elements: str
+    default: []
+  field_manager:
+    description: Owner of the applied fields in the objects' C(managedFields).
+    type: str
+    default: baremetal.bigdata
+attributes:
+  check_mode:
+    description: Changes nothing in either mode. In check mode it reports C(changed) where a run would change something.
+    support: full
+  diff_mode:
+    description: In check mode, one difference per object that would change. Values of Secrets are never shown.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Compare a Hazelcast cluster with its settings
+  baremetal.bigdata.app_plan:
+    kubeconfig: "{{ cluster_kubeconfig }}"
+    namespace: "{{ rendered.namespace }}"
+    selector: "{{ rendered.selector }}"
+    stages: "{{ rendered.stages }}"
+  vars:
+    rendered: "{{ definition | baremetal.bigdata.app_render(settings) }}"
+  register: plan
+"""
+
+RETURN = r"""
+reachable:
+  description: Whether an API server answered. Only false in check mode, when nothing was looked at.
+  type: bool
+  returned: always
+reason:
+  description: Why no API server could be asked.
+  type: str
+  returned: when RV(reachable) is false
+roles:
+  description:
+    - What has to happen, by role. C(todo) says whether anything has. C(changes) are objects that are created or
+      changed, C(have) and C(want) the numbers of members, C(leaving) and C(restarts) the names of members in order,
+      C(stay) how many members stay after each that leaves, and C(volumes) whether members have volumes.
+  type: dict
+  returned: always
+superfluous:
+  description: Objects of the cluster that are no longer wanted, each as C(Kind/name).
+  type: list
+  elements: str
+  returned: always
+summary:
+  description: The same for people, a sentence each. Empty when there is nothing to do.
+  type: list
+  elements: str
+  returned: always
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
+    PRUNED_KINDS,
+    SCALED_KINDS,
+    difference,
+    fixed_fields,
+    hold_members,
+    identity,
+    normalise,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_leave import Leaving, Refused
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import leave_order, restart_order
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import RoleWatch
+
+
+def compare(kube: Kube, stage: Mapping[str, Any], manager: str, new_namespaces: set[str]) -> dict[str, Any]:
+    """What applying one role's objects would change. Raises Refused for what cannot be changed."""
+    found: dict[str, Any] = {"changes": [], "diff": [], "live": None}
+    for item in stage["objects"]:
+        namespace = item["metadata"].get("namespace")
+        live = None
+        if namespace not in new_namespaces:
+            live = kube.get(item["apiVersion"], item["kind"], item["metadata"]["name"], namespace)
+        if live is None and item["kind"] == "Namespace":
+            # A dry run does not make it, so the server would refuse what belongs into it.
+            new_namespaces.add(item["metadata"]["name"])
+        held, _have = hold_members(item, live)
+        if item["kind"] == stage["plan"]["kind"] and item["metadata"]["name"] == stage["plan"]["name"]:
+            found["live"] = live
+            refused = fixed_fields(held, live)
+            if refused:
+                raise Refused(refused)
+        after = held
+        if live is not None or (namespace not in new_namespaces and item["kind"] != "Namespace"):
+            after = kube.apply(held, manager)
+        if live is None or normalise(live) != normalise(after):
+            found["changes"].append(identity(item))
+            found["diff"].append(difference(live, after))
+    return found
+
+
+def plan_role(kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]) -> dict[str, Any]:
+    plan = stage["plan"]
+    found = compare(kube, stage, params["field_manager"], new_namespaces)
+    role = {"changes": found["changes"], "diff": found["diff"], "have": 0, "stay": [], "leaving": [], "restarts": []}
+    live = found["live"]
+    role["want"] = plan["members"]
+    role["volumes"] = bool(((live or {}).get("spec") or {}).get("volumeClaimTemplates"))
+    if live is not None:
+        watch = RoleWatch(kube, params["namespace"], plan)
+        members = watch.members()
+        role["have"] = (live.get("spec") or {}).get("replicas", len(members))
+        role["want"] = watch.wanted(live)
+        less = max(role["have"] - role["want"], 0) if plan["kind"] in SCALED_KINDS else 0
+        old = plan["kind"] in ("StatefulSet", "ReplicationController") and any(
+            item.template != plan["template_hash"] for item in members
+        )
+        if plan["restart_last"] and (less or old):
+            watch.live_roles(members)
+        leaving = leave_order(members, plan["kind"], plan["restart_last"])[:less]
+        role["leaving"] = [item.name for item in leaving]
+        staying = [item for item in members if item not in leaving]
+        if old:
+            role["restarts"] = [
+                item.name for item in restart_order(staying, plan["template_hash"], plan["restart_last"])
+            ]
+        if leaving:
+            Leaving(watch, leaving).refuse(role["want"])
+        if less:
+            role["stay"] = list(range(role["have"] - 1, role["want"] - 1, -1))
+    role["todo"] = bool(role["changes"] or role["restarts"] or role["stay"])
+    return role
+
+
+def superfluous(kube: Kube, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Objects of the cluster that nobody wants any more. Raises Refused for a role that still has members."""
+    wanted = {identity(item) for stage in params["stages"] for item in stage["objects"]} | set(params["keep"])
+    found = []
+    for version, kind in PRUNED_KINDS:
+        for item in kube.list(version, kind, params["namespace"], params["selector"]):
+            if identity(item) in wanted or item["metadata"].get("deletionTimestamp"):
+                continue
+            members = (item.get("spec") or {}).get("replicas", 0)
+            if kind in SCALED_KINDS and members:
+                raise Refused(
+                    f"expected {identity(item)} in the definition, since it has {members} members; found no role for "
+                    "it. Members leave one by one: first set the role's members to 0, then take it out."
+                )
+            found.append(item)
+    return found
+
+
+def sentences(role: str, todo: Mapping[str, Any]) -> list[str]:
+    """What has to happen in a role, for people."""
+    result = []
+    if todo["changes"]:
+        result.append(f"{role}: change {', '.join(todo['changes'])}")
+    if todo["want"] is not None and todo["want"] > todo["have"]:
+        result.append(f"{role}: {todo['want'] - todo['have']} members join, {todo['want']} in all")
+    if todo["leaving"]:
+        kept = "; their volumes are kept" if todo["volumes"] else ""
+        result.append(f"{role}: {', '.join(todo['leaving'])} leave, {todo['want']} stay{kept}")
+    if todo["restarts"]:
+        result.append(f"{role}: {', '.join(todo['restarts'])} restart, one by one")
+    return result
+
+
+def look(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
+    kube.dry_run = True
+    result: dict[str, Any] = {"roles": {}, "diff": [], "summary": []}
+    new_namespaces: set[str] = set()
+    for stage in params["stages"]:
+        role = plan_role(kube, params, stage, new_namespaces)
+        result["diff"] += role.pop("diff")
+        result["roles"][stage["role"]] = role
+        result["summary"] += sentences(stage["role"], role)
+    unwanted = [] if params["namespace"] in new_namespaces else superfluous(kube, params)
+    result["superfluous"] = [identity(item) for item in unwanted]
+    result["diff"] += [difference(item, None) for item in unwanted]
+    if unwanted:
+        result["summary"].append(f"delete {', '.join(result['superfluous'])}")
+    return result
+
+
+def main() -> None:
+    module = create_module(
+        {
+            "namespace": {"type": "str", "required": True},
+            "selector": {"type": "str", "required": True},
+            "stages": {"type": "list", "elements": "dict", "required": True},
+            "keep": {"type": "list", "elements": "str", "default": []},
+            "field_manager": {"type": "str", "default": "baremetal.bigdata"},
+        }
+    )
+    try:
+        result = look(Kube(module), module.params)
+    except Unreachable as error:
+        if module.check_mode:
+            count = sum(len(stage["objects"]) for stage in module.params["stages"])
+            module.exit_json(
+                changed=False,
+                reachable=False,
+                reason=str(error),
+                roles={},
+                superfluous=[],
+                summary=[f"no cluster yet ({error}); a real run would create {count} objects"],
+            )
+        module.fail_json(
+            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
+            "or set cluster_kubeconfig to the kubeconfig of a cluster."
+        )
+    except Refused as error:
+        module.fail_json(msg=f"Nothing was changed: {error}")
+    except Exception as error:
+        if not getattr(error, "status", None):
+            raise
+        module.fail_json(msg=f"Nothing was changed, the API server refused: {reason(error)}")
+    if not (module._diff and module.check_mode):
+        del result["diff"]
+    module.exit_json(changed=module.check_mode and bool(result["summary"]), reachable=True, **result)
+
+
+if __name__ == "__main__":
+    main()
