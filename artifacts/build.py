@@ -2,9 +2,10 @@
 """Build what artifacts.yml lists, from the language registries: for sites that cannot reach upstream.
 
 Programs come from the modules under artifacts/go/, packed in upstream's layout and under upstream's
-file names; images from images/*/Containerfile, as OCI archives. Everything lands in a cache, in
-directories named after a hash of what they are made from: a second run does nothing, an interrupted
-one continues. The result is a bundle (see bundle.py), which the mirror playbook publishes.
+file names; images from images/*/Containerfile, as OCI archives, with programs from artifacts/go/,
+artifacts/maven/ and artifacts/pypi/. Everything lands in a cache, in directories named after a hash
+of what they are made from: a second run does nothing, an interrupted one continues. The result is a
+bundle (see bundle.py), which the mirror playbook publishes.
 
 Needs: go 1.26 or newer, gcc, mvn, podman, mmdebstrap, apt-get. Takes about ten minutes on two cores.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -24,6 +26,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import zipfile
 
 import bundle
 
@@ -55,6 +58,10 @@ CNI_FLANNEL = ("cni-flannel", "github.com/containernetworking/plugins")
 
 TAGS = {"containerd": "no_btrfs,no_devmapper,no_zfs", "flannel": "netgo,osusergo"}
 CGO = {"flannel"}
+
+# The Python of the root file systems (Debian's), and what its wheels may be made for.
+PYTHON = "3.11"
+PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 
 
 def ldflags(unit, version):
@@ -100,21 +107,59 @@ def layouts(version, arch):
     }
 
 
-# repository -> folder under images/, unit and program that it holds (program -> name in the image), rootfs.
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an image is built from a folder under images/."""
+
+    folder: str
+    # unit -> {path in what the unit makes: name in the build's context}. The image's tag is the first unit's
+    # version; others, and all of an image on another image, have the version that they are pinned to.
+    units: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
+    # What the Containerfile's BASE is: a root file system of images/rootfs/, or another image of this table.
+    rootfs: str | None = None
+    base: str | None = None
+
+
+def program(folder, unit, path, name=None, **below):
+    """The recipe of an image that holds one thing."""
+    return Recipe(folder, {unit: {path: name or path}}, **below)
+
+
+# repository -> recipe
 IMAGE_RECIPES = {
-    "registry.k8s.io/kube-apiserver": ("kube-apiserver", "kubernetes", {"kube-apiserver": "kube-apiserver"}, None),
-    "registry.k8s.io/kube-controller-manager": (
-        "kube-controller-manager",
-        "kubernetes",
-        {"kube-controller-manager": "kube-controller-manager"},
-        None,
+    "registry.k8s.io/kube-apiserver": program("kube-apiserver", "kubernetes", "kube-apiserver"),
+    "registry.k8s.io/kube-controller-manager": program(
+        "kube-controller-manager", "kubernetes", "kube-controller-manager"
     ),
-    "registry.k8s.io/kube-scheduler": ("kube-scheduler", "kubernetes", {"kube-scheduler": "kube-scheduler"}, None),
-    "registry.k8s.io/kube-proxy": ("kube-proxy", "kubernetes", {"kube-proxy": "kube-proxy"}, "net"),
-    "registry.k8s.io/coredns/coredns": ("coredns", "coredns", {"coredns": "coredns"}, None),
-    "registry.k8s.io/pause": ("pause", "pause", {"pause": "pause"}, None),
-    "ghcr.io/flannel-io/flannel": ("flannel", "flannel", {"flannel": "flanneld"}, "net"),
-    "docker.io/hazelcast/hazelcast": ("hazelcast", "hazelcast", {"lib": "lib"}, "java"),
+    "registry.k8s.io/kube-scheduler": program("kube-scheduler", "kubernetes", "kube-scheduler"),
+    "registry.k8s.io/kube-proxy": program("kube-proxy", "kubernetes", "kube-proxy", rootfs="net"),
+    "registry.k8s.io/coredns/coredns": program("coredns", "coredns", "coredns"),
+    "registry.k8s.io/pause": program("pause", "pause", "pause"),
+    "ghcr.io/flannel-io/flannel": program("flannel", "flannel", "flannel", "flanneld", rootfs="net"),
+    "docker.io/hazelcast/hazelcast": program("hazelcast", "hazelcast", "lib", rootfs="java"),
+    "docker.io/apache/spark": Recipe(
+        "spark",
+        {
+            "spark": {
+                "pyspark/deps/bin": "bin",
+                "pyspark/deps/sbin": "sbin",
+                "pyspark/deps/jars": "jars",
+                "pyspark/deps/examples": "examples",
+                "pyspark/deps/data": "data",
+                "pyspark/pyspark": "python/pyspark",
+                "pyspark/lib": "python/lib",
+            }
+        },
+        rootfs="java-python",
+    ),
+    "docker.io/library/cassandra": Recipe(
+        "cassandra", {"cassandra": {"lib": "lib"}, "cqlsh": {"site": "pylib"}}, rootfs="java-python"
+    ),
+    "bigdata.baremetal/spark-jupyter": Recipe(
+        "spark-jupyter", {"jupyterlab": {"site": "jupyter"}}, base="docker.io/apache/spark"
+    ),
+    "docker.io/baremetal/kubedirector-spark": Recipe("kubedirector-spark", base="docker.io/apache/spark"),
+    "docker.io/baremetal/kubedirector-cassandra": Recipe("kubedirector-cassandra", base="docker.io/library/cassandra"),
 }
 
 
@@ -149,6 +194,48 @@ def hash_of(*parts):
             digest.update(json.dumps(part, sort_keys=True).encode())
         digest.update(b"\0")
     return digest.hexdigest()[:12]
+
+
+def pypi_pin(text, where):
+    """Name and version of the first requirement of a file of pins."""
+    match = re.search(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", text, re.MULTILINE)
+    if not match:
+        raise BuildError(f"artifacts/pypi/{where}: expected a line name==version with its --hash, found none.")
+    return match[1], match[2]
+
+
+def unpack(archive, target):
+    """A wheel into target/site, a source distribution into target/NAME, without its own top directory."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            wheel.extractall(target / "site")
+        # What a wheel wants elsewhere (PyPA's binary distribution format, "The .data directory").
+        for spread in (target / "site").glob("*.data"):
+            for part in spread.iterdir():
+                place = target / "site" / ("bin" if part.name == "scripts" else "")
+                if part.name != "headers":
+                    shutil.copytree(part, place, dirs_exist_ok=True)
+            shutil.rmtree(spread)
+        return
+    match = re.fullmatch(r"(.+)-[^-]+\.tar\.gz", archive.name)
+    if not match:
+        raise BuildError(f"{archive.name}: expected a wheel or NAME-VERSION.tar.gz, found neither.")
+    name = match[1]
+    with tempfile.TemporaryDirectory(dir=target) as scratch, tarfile.open(archive) as tar:
+        tar.extractall(scratch, filter="data")
+        (top,) = pathlib.Path(scratch).iterdir()
+        top.rename(target / name)
+
+
+def link(source, target):
+    """A file or a directory of the cache in a build's context: the same bytes, no copy."""
+    if not source.exists():
+        raise BuildError(f"{source}: expected for the image, found nothing there. Correct the recipe in build.py.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link, symlinks=True, dirs_exist_ok=True)
+    else:
+        os.link(source, target)
 
 
 class Builder:
@@ -198,11 +285,17 @@ class Builder:
         return found[version]
 
     def programs(self, unit, version):
-        """The directory with the programs of a unit."""
-        if unit == "pause":
-            return self.pause()
-        if unit == "hazelcast":
-            return self.maven("hazelcast", version)
+        """The directory with what a unit makes. What the unit is follows from the files that describe it."""
+        for description, make in (
+            (HERE / "maven" / unit / "pom.xml", self.maven),
+            (HERE / "pypi" / f"{unit}.txt", self.pypi),
+            (IMAGES / unit / f"{unit}.c", self.c_program),
+        ):
+            if description.is_file():
+                return make(unit, description, version)
+        return self.go(unit, version)
+
+    def go(self, unit, version):
         folder = self.go_module(unit, version)
         flags = ldflags(unit, version)
         tags = TAGS.get(unit, "")
@@ -223,31 +316,41 @@ class Builder:
                 run(argv, cwd=folder, env=environment)
         return final
 
-    def pause(self):
-        source = IMAGES / "pause" / "pause.c"
-        with self.made("pause", hash_of(source, self.arch), "build pause") as (final, work):
+    def c_program(self, unit, source, _version):
+        with self.made(unit, hash_of(source, self.arch), f"build {unit}") as (final, work):
             if work:
-                run(["gcc", "-Os", "-Wall", "-Wextra", "-static", "-s", "-o", f"{work}/pause", f"{source}"])
+                run(["gcc", "-Os", "-Wall", "-Wextra", "-static", "-s", "-o", f"{work}/{unit}", f"{source}"])
         return final
 
-    def maven(self, name, version):
-        pom = HERE / "maven" / name / "pom.xml"
-        with self.made(f"maven-{name}", hash_of(pom, version), f"resolve {name} {version} from Maven Central") as (
-            final,
-            work,
-        ):
+    def maven(self, unit, pom, version):
+        """lib/: a Java program and what it depends on."""
+        what = f"resolve {unit} {version or 'as pinned'} from Maven Central"
+        with self.made(f"maven-{unit}", hash_of(pom, version), what) as (final, work):
             if work:
-                run(
-                    [
-                        "mvn",
-                        "--batch-mode",
-                        "--quiet",
-                        f"--file={pom}",
-                        f"-D{name}.version={version}",
-                        f"-DoutputDirectory={work}/lib",
-                        "dependency:copy-dependencies",
-                    ]
-                )
+                argv = ["mvn", "--batch-mode", "--quiet", f"--file={pom}", f"-DoutputDirectory={work}/lib"]
+                argv += [f"-D{unit}.version={version}"] if version else []
+                run([*argv, "dependency:copy-dependencies"])
+        return final
+
+    def pypi(self, unit, pins, version):
+        """site/: the wheels, as pip's --target has them, without scripts. NAME/: each source distribution."""
+        name, pinned = pypi_pin(pins.read_text(encoding="utf-8"), pins.name)
+        if version not in (None, pinned):
+            raise BuildError(
+                f"{unit} {version}: expected artifacts/pypi/{pins.name} to begin with {name}=={version}, found "
+                f"{name}=={pinned}. Pin that version there, with its sha256, or ask for {pinned}."
+            )
+        what = f"take {name} {pinned} from PyPI"
+        with self.made(f"pypi-{unit}", hash_of(pins, PYTHON, self.arch), what) as (final, work):
+            if work:
+                archives = work / ".archives"
+                argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
+                argv += [f"--python-version={PYTHON}", "--implementation=cp"]
+                argv += [f"--platform={platform}_{bundle.LINUX[self.arch]}" for platform in PLATFORMS]
+                run([*argv, f"--requirement={pins}", f"--dest={archives}"])
+                for archive in sorted(archives.iterdir()):
+                    unpack(archive, work)
+                shutil.rmtree(archives)
         return final
 
     def runc(self):
@@ -345,35 +448,56 @@ class Builder:
             self.bases[name] = reference
         return self.bases[name]
 
-    def image(self, reference):
-        """Build an image: its OCI archive."""
-        repository, tag = reference.rsplit(":", 1)
+    def layer(self, repository):
+        """Another image of the table, for podman, for as long as this run lasts: its name there."""
+        archive = self.image(f"{repository}:{bundle.default_tag(self.catalogue, repository)}")
+        if repository not in self.bases:
+            loaded = run(["podman", "load", "--quiet", f"--input={archive}"])
+            self.bases[repository] = loaded.strip().rsplit("Loaded image: ", 1)[1]
+        return self.bases[repository]
+
+    def recipe(self, reference):
+        repository = reference.rsplit(":", 1)[0]
         if repository not in IMAGE_RECIPES:
             raise BuildError(f"{reference}: expected a recipe in build.py and a folder in images/, found none.")
-        folder_name, unit, names, base = IMAGE_RECIPES[repository]
-        source = IMAGES / folder_name
-        programs = self.programs(unit, tag.removeprefix("v"))
-        key = hash_of(source, programs.name, self.rootfs(base).name if base else "", reference)
-        with self.made(f"image-{folder_name}-{tag}", key, f"build image {reference}") as (final, work):
+        return IMAGE_RECIPES[repository]
+
+    def image(self, reference):
+        """Build an image: its OCI archive."""
+        recipe = self.recipe(reference)
+        repository, tag = reference.rsplit(":", 1)
+        source = IMAGES / recipe.folder
+        version = tag.removeprefix("v")
+        contents = []
+        for number, (unit, names) in enumerate(recipe.units.items()):
+            contents.append((self.programs(unit, None if number or recipe.base else version), names))
+        below = ""
+        if recipe.rootfs:
+            below = self.rootfs(recipe.rootfs).name
+        elif recipe.base:
+            below = self.image(f"{recipe.base}:{bundle.default_tag(self.catalogue, recipe.base)}").parent.name
+        key = hash_of(source, [(folder.name, names) for folder, names in contents], below, reference)
+        with self.made(f"image-{recipe.folder}-{tag}", key, f"build image {reference}") as (final, work):
             if work:
                 context = work / "context"
                 shutil.copytree(source, context)
-                for program, name in names.items():
-                    if (programs / program).is_dir():
-                        shutil.copytree(programs / program, context / name, copy_function=os.link)
-                    else:
-                        os.link(programs / program, context / name)
-                local = f"localhost/baremetal-bigdata-image:{folder_name}-{tag}-{key}"
+                for folder, names in contents:
+                    for path, name in names.items():
+                        link(folder / path, context / name)
+                local = f"localhost/baremetal-bigdata-image:{recipe.folder}-{tag}-{key}"
                 argv = [
                     "podman",
                     "build",
                     "--quiet",
                     "--layers=false",
                     "--timestamp=0",
+                    # RUN needs no container of its own: those of this machine may not be able to start one.
+                    "--isolation=chroot",
                     "--format=oci",
                     f"--tag={local}",
                 ]
-                argv += [f"--build-arg=BASE={self.base(base)}"] if base else []
+                argv += [f"--build-arg=BASE={self.base(recipe.rootfs)}"] if recipe.rootfs else []
+                argv += [f"--build-arg=BASE={self.layer(recipe.base)}"] if recipe.base else []
                 argv += [
                     f"--label=org.opencontainers.image.title={repository.rsplit('/', 1)[1]}",
                     f"--label=org.opencontainers.image.version={tag}",
@@ -408,6 +532,7 @@ def main():
             "apt-get": "The build runs on Debian and its relatives.",
         }.items():
             need(program, remedy)
+        bundle.check(catalogue, arguments)
         with bundle.locked(arguments.cache) as cache:
             builder = Builder(cache, catalogue, arguments.arch)
             try:
@@ -415,7 +540,7 @@ def main():
                 for version in arguments.kubernetes:
                     for name, wanted in bundle.files_of(catalogue, version, arguments.only):
                         made.add_file(name, *builder.file(name, wanted))
-                    for reference in bundle.images_of(catalogue, version, arguments.only):
+                    for reference in bundle.images_of(catalogue, version, arguments.only, arguments.app):
                         made.add_image(reference, builder.image(reference))
                 made.write(arguments.bundle, arguments.kubernetes)
             finally:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import difflib
 import fcntl
 import hashlib
 import json
@@ -24,6 +25,8 @@ import yaml
 
 HERE = pathlib.Path(__file__).resolve().parent
 UNAME = {"amd64": "x86_64", "arm64": "arm64"}
+# As Python names the platform of a wheel.
+LINUX = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
 class BundleError(Exception):
@@ -58,7 +61,14 @@ def add_arguments(parser):
         "--kubernetes", action="append", required=True, metavar="VERSION", help="Kubernetes release (repeatable)"
     )
     parser.add_argument(
-        "--only", action="append", default=[], metavar="NAME", help="only these files and images (repeatable)"
+        "--app", action="append", default=[], metavar="NAME", help="with this app's images (repeatable)"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this file or image, of any app (repeatable)",
     )
     parser.add_argument("--arch", default="amd64", choices=sorted(UNAME))
     parser.add_argument("--cache", type=pathlib.Path, default=default_cache())
@@ -98,14 +108,46 @@ def files_of(catalogue, version, only=()):
             yield name, own.get(name) or next(iter(entry["versions"]))
 
 
-def images_of(catalogue, version, only=()):
-    """repository:tag of the images of one Kubernetes release."""
+def default_tag(catalogue, repository):
+    return next(iter(catalogue["images"][repository]))
+
+
+def left_out(catalogue, apps):
+    """Repositories that only apps list, and none of *apps*. An image that no app lists is the cluster's."""
+    listed = catalogue.get("apps") or {}
+    chosen = {repository for app in apps for repository in listed[app]}
+    return {repository for images in listed.values() for repository in images} - chosen
+
+
+def images_of(catalogue, version, only=(), apps=()):
+    """repository:tag of the images of one Kubernetes release and of some apps; with *only*, of any app."""
     wanted = dict(release(catalogue, version)["images"])
-    for repository, tags in catalogue["images"].items():
-        wanted.setdefault(repository, next(iter(tags)))
+    for repository in catalogue["images"]:
+        wanted.setdefault(repository, default_tag(catalogue, repository))
+    without = set() if only else left_out(catalogue, apps)
     for repository, tag in wanted.items():
-        if not only or repository in only:
+        if repository in only or (not only and repository not in without):
             yield f"{repository}:{tag}"
+
+
+def check(catalogue, arguments):
+    """Refuse names that artifacts.yml does not know, before anything is fetched or built."""
+    apps = catalogue.get("apps") or {}
+    for app in arguments.app:
+        if app not in apps:
+            raise BundleError(
+                f"--app: expected one of {', '.join(apps)}, found {app}. The apps and their images are in "
+                "artifacts/artifacts.yml under apps."
+            )
+    for version in arguments.kubernetes:
+        names = {*catalogue["files"], *catalogue["images"], *release(catalogue, version)["images"]}
+        for name in arguments.only:
+            if name not in names:
+                close = difflib.get_close_matches(name, names, 1)
+                hint = f" Did you mean {close[0]}?" if close else ""
+                raise BundleError(
+                    f"--only: expected a file or an image of artifacts/artifacts.yml, found {name}.{hint}"
+                )
 
 
 def pinned_digest(catalogue, reference):

@@ -35,13 +35,18 @@ def main():
     parser.add_argument("--source", choices=["auto", "upstream", "build"], default="auto")
     bundle.add_arguments(parser)
     arguments = parser.parse_args()
+    try:
+        bundle.check(bundle.load(), arguments)
+    except bundle.BundleError as error:
+        sys.exit(f"collect.py: {error}")
     reason = {"upstream": None, "build": "a build was asked for"}.get(arguments.source, "")
     if arguments.source == "auto":
         reason = why_not_upstream(arguments.kubernetes[0])
     program = "download.py" if reason is None else "build.py"
     print(f"source: {'upstream' if reason is None else f'build ({reason})'}", file=sys.stderr, flush=True)
     argv = [f"--kubernetes={version}" for version in arguments.kubernetes]
-    argv += [f"--only={name}" for name in arguments.only or []]
+    argv += [f"--app={name}" for name in arguments.app]
+    argv += [f"--only={name}" for name in arguments.only]
     argv += [f"--arch={arguments.arch}", f"--cache={arguments.cache}", f"--bundle={arguments.bundle}"]
     script = str(pathlib.Path(__file__).with_name(program))
     os.execv(sys.executable, [sys.executable, script, *argv])

@@ -187,6 +187,7 @@ def main():
     catalogue = bundle.load()
     progress = bundle.Progress()
     try:
+        bundle.check(catalogue, arguments)
         with bundle.locked(arguments.cache) as cache:
             images = Images(cache, arguments.arch)
             made = bundle.Bundle(catalogue, "upstream", arguments.arch)
@@ -205,7 +206,7 @@ def main():
                             except urllib.error.HTTPError as error:
                                 raise DownloadError(f"{url}: expected a file, found HTTP {error.code}.") from error
                     made.add_file(name, version, target)
-                for reference in bundle.images_of(catalogue, release, arguments.only):
+                for reference in bundle.images_of(catalogue, release, arguments.only, arguments.app):
                     digest = bundle.pinned_digest(catalogue, reference)
                     key = hashlib.sha256(f"{reference}@{digest}@{arguments.arch}".encode()).hexdigest()[:12]
                     target = cache / f"upstream-image-{key}" / "image.tar"
