@@ -1,0 +1,190 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: storage_directories
+short_description: Directories of a host that are volumes, made or emptied in one round trip
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Makes directories that are missing, with their parents. One that is there keeps its owner, its mode and what is in
+    it, since kubelet gives a volume to the group of the pod that has it.
+  - All paths are looked at before the first one is changed. No directory is ever removed.
+options:
+  paths:
+    description: Absolute paths of the directories.
+    type: list
+    elements: path
+    required: true
+  emptied:
+    description: Those of O(paths) in which everything is deleted. Other file systems below them are left alone.
+    type: list
+    elements: path
+    default: []
+  owner:
+    description: Owner of a directory that is made.
+    type: str
+    default: root
+  group:
+    description: Group of a directory that is made.
+    type: str
+    default: root
+  mode:
+    description: Octal mode of a directory that is made.
+    type: str
+    default: "0755"
+attributes:
+  check_mode:
+    description: Says what would be made and emptied.
+    support: full
+  diff_mode:
+    description: Shows the paths that are made, and how many entries are deleted.
+    support: full
+  platform:
+    description: The systems that it runs on.
+    platforms: posix
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Make two directories
+  baremetal.bigdata.storage_directories:
+    paths: [/srv/volumes/vol1, /srv/volumes/vol2]
+"""
+
+RETURN = r"""
+made:
+  description: The directories that were made.
+  type: list
+  elements: str
+  returned: success
+emptied:
+  description: The directories from which something was deleted.
+  type: list
+  elements: str
+  returned: success
+"""
+
+import grp
+import os
+import pwd
+import stat
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class Refused(Exception):
+    """Something that is not done, with the reason."""
+
+
+def identifier(database, name, what):
+    """The number of a user or a group, by its name or its number."""
+    if str(name).isdigit():
+        return int(name)
+    try:
+        return database(name)[2]
+    except KeyError:
+        raise Refused(f"{what}: expected one that the host knows, found {name}.") from None
+
+
+def missing(paths):
+    """The directories that are not there. Raises Refused where something else is."""
+    found = []
+    for path in paths:
+        try:
+            kind = os.lstat(path).st_mode
+        except FileNotFoundError:
+            found.append(path)
+            continue
+        except NotADirectoryError:
+            raise Refused(f"{path}: expected a directory, found a file above it. Name another path.") from None
+        if not stat.S_ISDIR(kind):
+            what = "a symbolic link" if stat.S_ISLNK(kind) else "something else"
+            raise Refused(f"{path}: expected a directory, found {what}. Move it away, or name another path.")
+    return found
+
+
+def make(path, owner, group, mode):
+    """Make a directory. Its owner and mode are right from the moment that it has its name."""
+    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    fresh = f"{path}.new-{os.getpid()}"
+    os.mkdir(fresh, 0o700)
+    try:
+        os.chown(fresh, owner, group)
+        os.chmod(fresh, mode)
+        os.rename(fresh, path)
+    except OSError:
+        os.rmdir(fresh)
+        raise
+
+
+def entries(path):
+    """What would be deleted from a directory: not what other file systems are mounted on."""
+    if not os.path.isdir(path):
+        return []
+    device = os.lstat(path).st_dev
+    with os.scandir(path) as found:
+        return sorted(entry.path for entry in found if entry.stat(follow_symlinks=False).st_dev == device)
+
+
+def delete(path, device):
+    """Delete a file or a tree, on one file system only (shutil.rmtree would go on into others)."""
+    if os.path.islink(path) or not os.path.isdir(path):
+        os.unlink(path)
+        return
+    with os.scandir(path) as found:
+        inside = [(entry.path, entry.stat(follow_symlinks=False).st_dev) for entry in found]
+    for below, its_device in inside:
+        if its_device != device:
+            raise Refused(f"{below}: expected no other file system in a volume, found one. Unmount it first.")
+        delete(below, device)
+    os.rmdir(path)
+
+
+def main():
+    module = AnsibleModule(
+        {
+            "paths": {"type": "list", "elements": "path", "required": True},
+            "emptied": {"type": "list", "elements": "path", "default": []},
+            "owner": {"type": "str", "default": "root"},
+            "group": {"type": "str", "default": "root"},
+            "mode": {"type": "str", "default": "0755"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    emptied = []
+    lines = []
+    try:
+        stray = [path for path in params["emptied"] if path not in params["paths"]]
+        if stray:
+            raise Refused(f"emptied: expected some of paths, found {', '.join(stray)}.")
+        made = missing(params["paths"])
+        owner = identifier(pwd.getpwnam, params["owner"], "owner")
+        group = identifier(grp.getgrnam, params["group"], "group")
+        for path in made:
+            lines.append(f"directory {path}, {params['owner']}:{params['group']} {params['mode']}")
+            if not module.check_mode:
+                make(path, owner, group, int(params["mode"], 8))
+        for path in params["emptied"]:
+            doomed = entries(path)
+            if not doomed:
+                continue
+            emptied.append(path)
+            lines.append(f"empty {path}: {len(doomed)} entries deleted")
+            if not module.check_mode:
+                device = os.lstat(path).st_dev
+                for entry in doomed:
+                    delete(entry, device)
+    except (Refused, OSError) as error:
+        module.fail_json(msg=str(error))
+    result = {"changed": bool(made or emptied), "made": made, "emptied": emptied}
+    if lines:
+        result["diff"] = {"before": "", "after": "\n".join(lines) + "\n"}
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
