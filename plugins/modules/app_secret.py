@@ -1,0 +1,149 @@
+#!/usr/bin/python
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: app_secret
+short_description: Keep passwords in a Secret, and make those that are not there
+version_added: 0.1.0
+author: The baremetal.bigdata maintainers (@baremetal)
+description:
+  - Makes a Secret with generated passwords where it or one of its keys is missing. A password that is there stays,
+    unless O(values) says another. No password is returned, shown or logged.
+extends_documentation_fragment:
+  - baremetal.bigdata.kube_auth
+options:
+  name:
+    description: Name of the Secret.
+    type: str
+    required: true
+  namespace:
+    description: Its namespace. It is created if it is missing.
+    type: str
+    required: true
+  keys:
+    description: Keys that shall have a value.
+    type: list
+    elements: str
+    required: true
+  values:
+    description: Values to set, by key. An empty one is as none.
+    type: dict
+    default: {}
+  labels:
+    description: Labels of a Secret that is created.
+    type: dict
+    default: {}
+attributes:
+  check_mode:
+    description: The API server's dry run. Where no API server answers, says so and changes nothing.
+    support: full
+  diff_mode:
+    description: Shows no difference.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Make the administrator's password
+  baremetal.bigdata.app_secret:
+    kubeconfig: "{{ cluster_kubeconfig }}"
+    name: cassandra-credentials
+    namespace: cassandra
+    keys: [password]
+"""
+
+RETURN = r"""
+set:
+  description: The keys whose value this call has set.
+  type: list
+  elements: str
+  returned: always
+reachable:
+  description: Whether an API server answered. Without one the module fails, except in check mode.
+  type: bool
+  returned: always
+"""
+
+import base64
+import secrets
+import string
+from collections.abc import Callable, Mapping, Sequence
+
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+
+MANAGER = "baremetal.bigdata.secret"
+# Letters and digits only, so that it means the same in every language and on every command line.
+ALPHABET = string.ascii_letters + string.digits
+LENGTH = 32
+
+
+def generated() -> str:
+    return "".join(secrets.choice(ALPHABET) for _index in range(LENGTH))
+
+
+def wanted_data(
+    have: Mapping[str, str], keys: Sequence[str], values: Mapping[str, str], generate: Callable[[], str] = generated
+) -> dict[str, str]:
+    """The data (base64) that has to be written: what is missing, and what shall be another."""
+    wanted = {}
+    for key in keys:
+        if values.get(key):
+            encoded = base64.b64encode(str(values[key]).encode()).decode()
+            if have.get(key) != encoded:
+                wanted[key] = encoded
+        elif not have.get(key):
+            wanted[key] = base64.b64encode(generate().encode()).decode()
+    return wanted
+
+
+def main() -> None:
+    module = create_module(
+        {
+            "name": {"type": "str", "required": True},
+            "namespace": {"type": "str", "required": True},
+            "keys": {"type": "list", "elements": "str", "required": True, "no_log": False},
+            "values": {"type": "dict", "default": {}, "no_log": True},
+            "labels": {"type": "dict", "default": {}},
+        }
+    )
+    params = module.params
+    name, namespace = params["name"], params["namespace"]
+    unknown = sorted(set(params["values"]) - set(params["keys"]))
+    if unknown:
+        module.fail_json(msg=f"values: expected some of {', '.join(params['keys'])}, found {', '.join(unknown)}.")
+    try:
+        kube = Kube(module)
+        found = kube.get("v1", "Secret", name, namespace)
+        data = wanted_data((found or {}).get("data") or {}, params["keys"], params["values"])
+        if data and found:
+            kube.patch("v1", "Secret", name, namespace, {"data": data})
+        elif data:
+            there = kube.get("v1", "Namespace", namespace, None) is not None
+            if not there:
+                labels = {"app.kubernetes.io/managed-by": "baremetal.bigdata"}
+                kube.apply(
+                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
+                    MANAGER,
+                )
+            # A dry run has made no namespace.
+            if there or not module.check_mode:
+                metadata = {"name": name, "namespace": namespace, "labels": params["labels"]}
+                secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+                kube.apply(secret, MANAGER)
+    except Unreachable as error:
+        if module.check_mode:
+            module.exit_json(changed=False, reachable=False, set=[])
+        module.fail_json(
+            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
+            "or set cluster_kubeconfig to the kubeconfig of a cluster."
+        )
+    except Exception as error:
+        if not getattr(error, "status", None):
+            raise
+        module.fail_json(msg=f"Secret {namespace}/{name}: the API server refused: {reason(error)}")
+    module.exit_json(changed=bool(data), reachable=True, set=sorted(data))
+
+
+if __name__ == "__main__":
+    main()
