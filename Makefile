@@ -24,6 +24,11 @@ export PATH := $(TOOLS):$(PATH)
 BB_KUBERNETES ?= $(shell sed -n 's/^cluster_kubernetes_version: //p' roles/cluster/defaults/main.yml)
 export BB_KUBERNETES
 
+# The apps of the lab, such as BB_APPS='hazelcast spark cassandra', and those whose images its mirror gets.
+BB_APPS ?= hazelcast
+BB_MIRROR_APPS ?= $(BB_APPS)
+export BB_APPS BB_MIRROR_APPS
+
 # Extra arguments for ansible-playbook, such as EXTRA='-e hazelcast_replicas=4'.
 EXTRA ?=
 PLAYBOOK = ansible-playbook -i inventories/lab
@@ -55,7 +60,7 @@ mirror: artifacts lab-up ## Fill the lab's mirror, and point the lab's hosts at 
 .PHONY: artifacts
 artifacts: $(VENV) ## Collect programs and images: from upstream where it answers, else by building them (10 to 20 minutes, once)
 	@python artifacts/collect.py --kubernetes=$(BB_KUBERNETES) --cache=$(CACHE)/artifacts \
-	    --bundle=$(CACHE)/artifacts/bundle-$(BB_KUBERNETES).yml >/dev/null
+	    $(BB_MIRROR_APPS:%=--app=%) --bundle=$(CACHE)/artifacts/bundle-$(BB_KUBERNETES).yml >/dev/null
 
 .PHONY: lab-up
 lab-up: .collections $(VENV) ## Start the lab's hosts, bare
@@ -93,8 +98,9 @@ collection: .collections $(VENV) ## The built collection: its content, and that 
 	tests/collection.sh
 
 .PHONY: molecule
-molecule: artifacts .collections $(VENV) ## The molecule scenario `default`: four passes on a site of its own, then its verification
-	tests/molecule.sh default
+molecule: export BB_MIRROR_APPS = hazelcast spark cassandra
+molecule: artifacts .collections $(VENV) ## The molecule scenarios: four passes on a site of its own, then every app on it
+	tests/molecule.sh
 
 .PHONY: bench
 bench: .collections $(VENV) ## Measure against the budgets of docs/architecture.md

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import testinfra
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / f".{os.environ.get('BB_LAB', 'lab')}"
 CONTROL_PLANE, WORKERS = ["cp1"], ["worker1", "worker2"]
 NODES = CONTROL_PLANE + WORKERS

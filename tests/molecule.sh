@@ -1,16 +1,36 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Run a molecule scenario on a lab of its own, beside a running demo.
+# Run molecule scenarios, one after the other, on one site of their own, beside a running demo.
 #
-# usage: molecule.sh SCENARIO [molecule arguments; default: test]
+# usage: molecule.sh [SCENARIO...]                   the whole sequence of each, then remove the site; default: all
+#        molecule.sh --keep [SCENARIO...]            the same, but leave the site
+#        molecule.sh --action ACTION SCENARIO [ARGS] one step of one scenario on the site as it is
+#
+# `default` makes the site (the four passes); the others are apps on it, and bring up what they need.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-scenario=${1:?usage: molecule.sh SCENARIO [ARGUMENTS]}
-shift
-export BB_LAB=lab-$scenario BB_LAB_PREFIX=${BB_TEST_PREFIX:-10.231.8}
+export BB_LAB=lab-test BB_LAB_PREFIX=${BB_TEST_PREFIX:-10.231.8}
 # Molecule folds what it shows to the terminal's width, and takes 80 where there is none.
 export COLUMNS=${COLUMNS:-160}
-[ $# -gt 0 ] || set -- test
-action=$1
-shift
-exec molecule "$action" --scenario-name "$scenario" "$@"
+all=(default symphony cassandra spark)
+declare -A apps=([default]=hazelcast)
+export BB_MIRROR_APPS="hazelcast spark cassandra"
+
+if [ "${1:-}" = --action ]; then
+    action=${2:?usage: molecule.sh --action ACTION SCENARIO [ARGUMENTS]} scenario=${3:?name a scenario}
+    export BB_APPS=${apps[$scenario]:-$scenario}
+    shift 3
+    exec molecule "$action" --scenario-name "$scenario" "$@"
+fi
+keep=
+if [ "${1:-}" = --keep ]; then
+    keep=1
+    shift
+fi
+[ $# -gt 0 ] || set -- "${all[@]}"
+[ "$1" = default ] || [ -e ".$BB_LAB/kubeconfig" ] || set -- default "$@"
+for scenario in "$@"; do
+    export BB_APPS=${apps[$scenario]:-$scenario}
+    molecule test --destroy=never --scenario-name "$scenario"
+done
+[ -n "$keep" ] || molecule destroy --scenario-name default

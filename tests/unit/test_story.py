@@ -98,7 +98,8 @@ def test_a_good_run(run):
     assert "  changed  Change files  [one, two]\n" in out
     # Alike on both hosts but for the file's name.
     assert out.count("    +new\n") == 2
-    assert "Change nothing" not in out
+    # A machine that is busy makes it a task that takes long, which is said.
+    assert not [line for line in out.splitlines() if "Change nothing" in line and "still on" not in line]
     assert "Skip this" not in out
     assert re.search(r"  \.\.\. \d\.\d s  Take a while  \[still on two\]", out)
     assert re.search(r"^one +: ok=\d+ +changed=1 +unreachable=0 +failed=0 +skipped=\d+ +rescued=1", out, re.MULTILINE)
