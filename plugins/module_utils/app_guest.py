@@ -190,7 +190,8 @@ def pod_parts(cluster: AppCluster, role: Role) -> dict[str, Any]:
     ``readiness`` is a probe for where the role has none of its own: ready means configured. ``dns_searches``
     let start scripts call members by their short names. With ``annotations`` a changed package restarts members.
     """
-    assert role.guest is not None
+    if role.guest is None:
+        raise ValueError(f"role {role.id} has no config package")
     start = [*CONFIGURE, "start", role.id]
     if role.hostname:
         # The host's name is then not the pod's.

@@ -103,12 +103,12 @@ fetch() {
             said=$("$name" -c '
 import shutil, sys
 try:
-    from urllib.request import urlopen
+    from urllib.request import build_opener
 except ImportError:
-    from urllib2 import urlopen
+    from urllib2 import build_opener
 try:
     with open(sys.argv[2], "wb") as target:
-        shutil.copyfileobj(urlopen(sys.argv[1], timeout=60), target)
+        shutil.copyfileobj(build_opener().open(sys.argv[1], timeout=60), target)
 except Exception as error:
     sys.exit(str(error))
 ' "$url" "$target" 2>&1)

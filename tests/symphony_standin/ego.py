@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A stand-in for IBM Spectrum Symphony, for tests: egoconfig, egosh, symping and their daemon.
 

@@ -7,7 +7,7 @@ import concurrent.futures
 import json
 
 import pytest
-from conftest import STATE, ansible, module, wait_for
+from conftest import STATE, ansible, wait_for
 
 CLUSTER = {"kubeconfig": str(STATE / "kubeconfig"), "namespace": "spark"}
 JSON_PAGE = "/api/v1/namespaces/spark/pods/spark-controller-0:8080/proxy/json/"
@@ -79,10 +79,9 @@ def stranger(pool, image):
 
 def job_output(**parameters) -> dict:
     """What a program printed, or how the module failed."""
-    try:
-        return module("app_job", **CLUSTER, **parameters)
-    except AssertionError as error:
-        return {"failed": str(error)}
+    arguments = ["localhost", "-m", "baremetal.bigdata.app_job", "-a", json.dumps({**CLUSTER, **parameters})]
+    found = ansible("ansible", *arguments, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
+    return json.loads(found.stdout[found.stdout.index("=> ") + 3 :]) | {"failed": found.returncode != 0}
 
 
 def workers(kubectl) -> int:
@@ -133,7 +132,7 @@ def test_a_program_survives_workers_that_come_and_go(kubectl, playbook, pool, im
 
     def inside(command: str) -> str:
         found = kubectl("-n spark get pods -l app=survivor -o json")["items"]
-        assert len(found) == 1, "the driver has no pod yet"
+        assert len(found) == 1, f"the driver has no pod ({running.result() if running.done() else 'yet'})"
         return kubectl(f"-n spark exec {found[0]['metadata']['name']} -- {command}")
 
     def rounds() -> int:
@@ -148,7 +147,9 @@ def test_a_program_survives_workers_that_come_and_go(kubectl, playbook, pool, im
     before = rounds()
     wait_for(lambda: rounds() > before + 2, "rounds on the workers that stay", timeout=60)
     inside("touch /tmp/stop")
-    figures = running.result(timeout=120)["figures"]
+    ended = running.result(timeout=120)
+    assert not ended["failed"], ended
+    figures = ended["figures"]
     assert figures["wrong"] == 0
     assert figures["rounds"] > before + 2
 
@@ -184,4 +185,5 @@ def test_killed_members_come_back(kubectl):
 
 def test_nobody_gets_in_without_the_token(stranger):
     found = stranger.result(timeout=240)
-    assert "All masters are unresponsive" in found.get("failed", ""), found
+    assert found["failed"], found
+    assert "All masters are unresponsive" in "\n".join(found["output"]), found
