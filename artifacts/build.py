@@ -158,8 +158,8 @@ IMAGE_RECIPES = {
     "bigdata.baremetal/spark-jupyter": Recipe(
         "spark-jupyter", {"jupyterlab": {"site": "jupyter"}}, base="docker.io/apache/spark"
     ),
-    "docker.io/baremetal/kubedirector-spark": Recipe("kubedirector-spark", base="docker.io/apache/spark"),
-    "docker.io/baremetal/kubedirector-cassandra": Recipe("kubedirector-cassandra", base="docker.io/library/cassandra"),
+    "bigdata.baremetal/kubedirector-spark": Recipe("kubedirector-spark", base="docker.io/apache/spark"),
+    "bigdata.baremetal/kubedirector-cassandra": Recipe("kubedirector-cassandra", base="docker.io/library/cassandra"),
 }
 
 

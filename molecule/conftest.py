@@ -53,7 +53,7 @@ def ansible(command: str, *arguments: str, timeout: int = 600, **environment: st
     )
 
 
-def module(name: str, **parameters) -> dict:
+def module(name: str, /, **parameters) -> dict:
     """What a module of this collection returns on the controller. Fails the test if the module fails."""
     arguments = ["localhost", "-m", f"baremetal.bigdata.{name}", "-a", json.dumps(parameters)]
     found = ansible("ansible", *arguments, ANSIBLE_CALLBACK_RESULT_FORMAT="json")

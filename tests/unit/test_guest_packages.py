@@ -28,7 +28,7 @@ UN  10.1.2.4   ?          16      50%   1d2b7fe2-7c2b-4a4e-8ad4-2f6c2f9f8d22  ra
 
 def rendered(name: str) -> dict[str, Any]:
     app, cluster = (yaml.safe_load((LAB / f"{name}.{kind}.yaml").read_text()) for kind in ("app", "cluster"))
-    images = {role["id"]: f"docker.io/baremetal/kubedirector-{name}:1" for role in app["spec"]["roles"]}
+    images = {role["id"]: f"bigdata.baremetal/kubedirector-{name}:1" for role in app["spec"]["roles"]}
     translated = app_translate(app, cluster, images=images)
     return app_render(translated["app"], translated["cluster"])
 
@@ -93,7 +93,7 @@ def test_the_definitions_of_the_lab_use_the_packages_of_the_images(name):
         for item in found["objects"]
         if item["kind"] == "StatefulSet"
     }
-    assert images == {f"docker.io/baremetal/kubedirector-{name}:1"}
+    assert images == {f"bigdata.baremetal/kubedirector-{name}:1"}
 
 
 @pytest.mark.parametrize("name", ["spark", "cassandra"])

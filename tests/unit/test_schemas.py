@@ -330,7 +330,7 @@ def test_the_reference_names_every_field(kind):
 
 
 def test_the_references_example_is_taken():
-    first, second = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL))
+    first, second, *_lists = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", REFERENCE, re.DOTALL))
     assert problems("App", first) == []
     assert problems("AppCluster", second) == []
     objects = app_render.render(load_cluster(second, load_app(first)))

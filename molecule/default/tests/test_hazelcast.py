@@ -45,7 +45,7 @@ def test_every_entry_survives_another_number_of_members(playbook, entries, repli
     assert (again.rc, again.changed) == (0, {}), again.output
 
 
-def test_a_killed_member_comes_back_and_no_entry_is_lost(kubectl, entries):
+def test_a_killed_member_comes_back_and_no_entry_is_lost(kubectl, playbook, entries):
     pod = kubectl("-n hazelcast get pods -l baremetal.bigdata/role=member -o json")["items"][0]["metadata"]
     kubectl(f"-n hazelcast delete pod {pod['name']} --grace-period=0 --force")
 
@@ -55,6 +55,10 @@ def test_a_killed_member_comes_back_and_no_entry_is_lost(kubectl, entries):
 
     wait_for(replaced, "a new member in place of the killed one", timeout=120)
     assert hazelcast_map(state="present", members=2, **ENTRIES)["found"] == 10_000
+    # The next run tells the members of its new address.
+    run = playbook("playbooks/apps.yml", "--diff")
+    assert run.rc == 0, run.output
+    assert "ConfigMap/hazelcast-members" in run.output
 
 
 def test_nothing_is_left_to_change(playbook):
