@@ -98,7 +98,6 @@ collection: .collections $(VENV) ## The built collection: its content, and that 
 	tests/collection.sh
 
 .PHONY: molecule
-molecule: export BB_MIRROR_APPS = hazelcast cassandra
 molecule: artifacts .collections $(VENV) ## The molecule scenarios: four passes on a site of its own, then apps on it
 	tests/molecule.sh
 
