@@ -38,8 +38,6 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_guest_script
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppCluster, AppError, Problem, Role
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import (
     CONTAINER,
-    LABEL_MANAGER,
-    MANAGER,
     api_object,
     cluster_labels,
     member_selector,
@@ -428,12 +426,6 @@ def guest_objects(
             content[f"{name}.json"] = _json(node_meta(plan, name, ids))
     result.append(_secret(plan, guest_name(plan["name"]), content))
     return result
-
-
-def namespace_object(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """The namespace, exactly as the cluster's own objects have it: Secrets come before them."""
-    metadata = {"name": plan["namespace"], "labels": {LABEL_MANAGER: MANAGER}}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def _json(content: Any) -> str:

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, kube_api, kube_stream
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube_stream import CommandFailed
 
-__all__ = ["CommandFailed", "Kube", "Unreachable", "create_module", "reason"]
+__all__ = ["CommandFailed", "Kube", "Unreachable", "create_module", "reason", "reporting"]
 
 # Seconds for one answer of the API server, so that a host that is down does not hang a run.
 TIMEOUT = 20
@@ -28,6 +28,30 @@ def create_module(argument_spec: dict[str, Any], **arguments: Any) -> AnsibleMod
     return AnsibleModule(
         argument_spec={**kube_api.ARGUMENT_SPEC, **argument_spec}, supports_check_mode=True, **arguments
     )
+
+
+@contextlib.contextmanager
+def reporting(
+    module: AnsibleModule, missing: Callable[[str], Mapping[str, Any]], refused: str = "the API server refused"
+) -> Iterator[None]:
+    """End the module with a clear error where there is no cluster, or where it refuses.
+
+    In check mode there may be no cluster yet: the module then succeeds with what *missing* makes of
+    the reason, and ``reachable`` false.
+    """
+    try:
+        yield
+    except Unreachable as error:
+        if module.check_mode:
+            module.exit_json(changed=False, reachable=False, **missing(str(error)))
+        module.fail_json(
+            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
+            "or set cluster_kubeconfig to the kubeconfig of a cluster."
+        )
+    except Exception as error:
+        if not getattr(error, "status", None):
+            raise
+        module.fail_json(msg=f"{refused}: {reason(error)}")
 
 
 @contextlib.contextmanager

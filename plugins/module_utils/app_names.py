@@ -98,6 +98,11 @@ def cluster_selector(cluster: AppCluster) -> str:
     return f"{LABEL_APP}={cluster.app.name},{LABEL_CLUSTER}={cluster.name},{LABEL_MANAGER}={MANAGER}"
 
 
+def namespace_object(name: str) -> dict[str, Any]:
+    """A namespace. Shared by whatever else lives in it, so without the labels of a cluster."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {LABEL_MANAGER: MANAGER}}}
+
+
 def api_object(
     cluster: AppCluster, version: str, kind: str, name: str, role: Role | None = None, **content: Any
 ) -> dict[str, Any]:

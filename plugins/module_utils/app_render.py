@@ -28,14 +28,13 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import
     ANNOTATION_TEMPLATE,
     ANNOTATION_URL,
     CONTAINER,
-    LABEL_MANAGER,
     LABEL_POD_NAME,
-    MANAGER,
     api_object,
     discovery_name,
     member_hosts,
     member_labels,
     member_selector,
+    namespace_object,
     role_domain,
     service_name,
     tokens_name,
@@ -193,14 +192,7 @@ def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: 
 def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
     objects: list[dict[str, Any]] = []
     if cluster.create_namespace:
-        # Shared by whatever else lives in it, so without the labels of this cluster.
-        objects.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Namespace",
-                "metadata": {"name": cluster.namespace, "labels": {LABEL_MANAGER: MANAGER}},
-            }
-        )
+        objects.append(namespace_object(cluster.namespace))
     objects.append(api_object(cluster, "v1", "ServiceAccount", cluster.name, automountServiceAccountToken=False))
     if cluster.app.api_access:
         objects.extend(_api_access(cluster))

@@ -102,7 +102,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare impo
     identity,
     normalise,
 )
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 
 
 def apply_all(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
@@ -161,21 +161,9 @@ def main() -> None:
         },
         required_if=[("state", "absent", ("namespace", "selector"))],
     )
-    try:
-        kube = Kube(module)
+    with reporting(module, lambda why: {"reason": why, "applied": [], "deleted": [], "held": {}}):
         work = remove if module.params["state"] == "absent" else apply_all
-        result = work(kube, module.params)
-    except Unreachable as error:
-        if module.check_mode:
-            module.exit_json(changed=False, reachable=False, reason=str(error), applied=[], deleted=[], held={})
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"the API server refused: {reason(error)}")
+        result = work(Kube(module), module.params)
     changed = bool(result["applied"] or result["deleted"])
     if not module._diff:
         del result["diff"]

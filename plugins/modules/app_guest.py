@@ -103,7 +103,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
-from urllib.parse import quote, urlencode
 
 try:
     import yaml
@@ -111,7 +110,6 @@ except ImportError:
     yaml = None
 
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest as guest
-from ansible_collections.baremetal.bigdata.plugins.module_utils import kube_stream
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import identity, masked, normalise
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import (
     CommandFailed,
@@ -119,15 +117,15 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import 
     Unreachable,
     create_module,
     reason,
+    reporting,
 )
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import namespace_object
 
 PAUSE = 1.0
 # A question to the agent, which answers from files.
 QUESTION = 20
 # Members that are asked or told at the same time.
 WORKERS = 8
-# What a WebSocket message may hold without trouble anywhere on its way.
-PIECE = 32768
 
 
 class Refused(Exception):
@@ -261,7 +259,7 @@ class Guests:
         command = [*guest.CONFIGURE, *words]
         if not line:
             return self.kube.run(self.namespace, pod, role["container"], command, timeout)
-        return run_with_input(self.kube, self.namespace, pod, role["container"], command, line + "\n", timeout)
+        return self.kube.run(self.namespace, pod, role["container"], command, timeout, line + "\n")
 
     def by_hand(self, pod: str, role: Mapping[str, Any], word: str) -> str:
         return f"kubectl -n {self.namespace} exec {pod} -c {role['container']} -- {' '.join(guest.CONFIGURE)} {word}"
@@ -422,7 +420,7 @@ class Guests:
 
     def prepare(self) -> None:
         if self.plan["create_namespace"]:
-            self.apply(guest.namespace_object(self.plan))
+            self.apply(namespace_object(self.plan["namespace"]))
         counts = {}
         for name, count in self.counts().items():
             # Those that have to leave are members until they are told to.
@@ -507,39 +505,6 @@ def shown_url(url: str) -> str:
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
-def run_with_input(
-    kube: Kube, namespace: str, pod: str, container: str, command: Sequence[str], text: str, timeout: float
-) -> str:
-    """The output of a command that reads its standard input. Raises CommandFailed as Kube.run does."""
-    query = [("container", container), ("stdin", "true"), ("stdout", "true"), ("stderr", "true")]
-    query += [("command", word) for word in command]
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/exec?{urlencode(query)}"
-    said = {kube_stream.STDOUT: bytearray(), kube_stream.STDERR: bytearray(), kube_stream.STATUS: bytearray()}
-    shown = " ".join(command)
-    end = time.monotonic() + timeout
-    content = text.encode()
-    try:
-        with kube_stream.WebSocket(kube.api, path, "create", timeout) as channel:
-            for start in range(0, len(content), PIECE):
-                channel.send(0, content[start : start + PIECE])
-            for number, piece in channel.read(end):
-                if number in said:
-                    said[number] += piece
-                if number == kube_stream.STATUS:
-                    break
-    except TimeoutError:
-        raise CommandFailed(f"{shown} did not end within {timeout:g} s", None, "") from None
-    except OSError as error:
-        raise Unreachable(f"the connection to {pod} broke while {shown} ran: {error}") from error
-    if not said[kube_stream.STATUS]:
-        raise Unreachable(f"the connection to {pod} ended before {shown} did")
-    code = kube_stream.exit_code(bytes(said[kube_stream.STATUS]))
-    out, err = (said[number].decode("utf-8", "replace") for number in (kube_stream.STDOUT, kube_stream.STDERR))
-    if code:
-        raise CommandFailed(f"{shown} ended with {code}: {(err or out).strip()}", code, out + err)
-    return out.strip()
-
-
 def main() -> None:
     module = create_module(
         {
@@ -556,24 +521,14 @@ def main() -> None:
         module.no_log_values |= guest.secrets_of([*role["secret_keys"].values(), *map(guest.password_of, urls)])
     guests = None
     try:
-        guests = Guests(Kube(module), module.params, module.check_mode)
-        if module.params["state"] == "prepared":
-            guests.prepare()
-        else:
-            guests.bring_up_to_date()
-    except Unreachable as error:
-        if module.check_mode:
-            module.exit_json(changed=False, reachable=False, reason=str(error))
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
+        with reporting(module, lambda why: {"reason": why}):
+            guests = Guests(Kube(module), module.params, module.check_mode)
+            if module.params["state"] == "prepared":
+                guests.prepare()
+            else:
+                guests.bring_up_to_date()
     except Refused as error:
         module.fail_json(msg=guest.hidden(str(error), guests.secrets), progress=guests.result["progress"])
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"the API server refused: {reason(error)}")
     module.no_log_values |= guest.secrets_of(guests.secrets)
     result = guests.result
     if not module._diff:

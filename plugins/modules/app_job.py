@@ -84,11 +84,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import LABEL_MANAGER, MANAGER
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import member
 
 LINES = 200
-LABEL_MANAGER = "app.kubernetes.io/managed-by"
-MANAGER = "baremetal.bigdata"
 # Seconds after its end until Kubernetes removes a Job whose run was interrupted.
 FORGOTTEN_AFTER = 3600
 

@@ -100,7 +100,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare impo
     identity,
     normalise,
 )
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_leave import Leaving, Refused
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import leave_order, restart_order
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import RoleWatch
@@ -225,29 +225,17 @@ def main() -> None:
             "field_manager": {"type": "str", "default": "baremetal.bigdata"},
         }
     )
+    count = sum(len(stage["objects"]) for stage in module.params["stages"])
+
+    def nothing(why: str) -> dict[str, Any]:
+        summary = f"no cluster yet ({why}); a real run would create {count} objects"
+        return {"reason": why, "roles": {}, "superfluous": [], "summary": [summary]}
+
     try:
-        result = look(Kube(module), module.params)
-    except Unreachable as error:
-        if module.check_mode:
-            count = sum(len(stage["objects"]) for stage in module.params["stages"])
-            module.exit_json(
-                changed=False,
-                reachable=False,
-                reason=str(error),
-                roles={},
-                superfluous=[],
-                summary=[f"no cluster yet ({error}); a real run would create {count} objects"],
-            )
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
+        with reporting(module, nothing, "Nothing was changed, the API server refused"):
+            result = look(Kube(module), module.params)
     except Refused as error:
         module.fail_json(msg=f"Nothing was changed: {error}")
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"Nothing was changed, the API server refused: {reason(error)}")
     if not (module._diff and module.check_mode):
         del result["diff"]
     module.exit_json(changed=module.check_mode and bool(result["summary"]), reachable=True, **result)

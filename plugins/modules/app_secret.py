@@ -70,7 +70,8 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import namespace_object
 
 MANAGER = "baremetal.bigdata.secret"
 # Letters and digits only, so that it means the same in every language and on every command line.
@@ -112,7 +113,7 @@ def main() -> None:
     unknown = sorted(set(params["values"]) - set(params["keys"]))
     if unknown:
         module.fail_json(msg=f"values: expected some of {', '.join(params['keys'])}, found {', '.join(unknown)}.")
-    try:
+    with reporting(module, lambda _why: {"set": []}, f"Secret {namespace}/{name}: the API server refused"):
         kube = Kube(module)
         found = kube.get("v1", "Secret", name, namespace)
         data = wanted_data((found or {}).get("data") or {}, params["keys"], params["values"])
@@ -121,27 +122,12 @@ def main() -> None:
         elif data:
             there = kube.get("v1", "Namespace", namespace, None) is not None
             if not there:
-                labels = {"app.kubernetes.io/managed-by": "baremetal.bigdata"}
-                kube.apply(
-                    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}},
-                    MANAGER,
-                )
+                kube.apply(namespace_object(namespace), MANAGER)
             # A dry run has made no namespace.
             if there or not module.check_mode:
                 metadata = {"name": name, "namespace": namespace, "labels": params["labels"]}
                 secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
                 kube.apply(secret, MANAGER)
-    except Unreachable as error:
-        if module.check_mode:
-            module.exit_json(changed=False, reachable=False, set=[])
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"Secret {namespace}/{name}: the API server refused: {reason(error)}")
     module.exit_json(changed=bool(data), reachable=True, set=sorted(data))
 
 

@@ -80,7 +80,7 @@ reachable:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 
 SELECTOR = "app.kubernetes.io/managed-by=baremetal.bigdata"
 
@@ -124,7 +124,7 @@ def main() -> None:
         }
     )
     params = module.params
-    try:
+    with reporting(module, lambda _why: {"volumes": [], "released": [], "to_free": [], "unlisted": []}):
         kube = Kube(module)
         objects = {
             item["metadata"]["name"]: item
@@ -147,17 +147,6 @@ def main() -> None:
                 kube.patch("v1", "PersistentVolume", name, None, {"spec": {"claimRef": None}})
             for name in unlisted:
                 kube.delete(objects[name])
-    except Unreachable as error:
-        if module.check_mode:
-            module.exit_json(changed=False, reachable=False, volumes=[], released=[], to_free=[], unlisted=[])
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"the API server refused: {reason(error)}")
     module.exit_json(
         changed=params["state"] == "freed" and bool(to_free or unlisted),
         reachable=True,
