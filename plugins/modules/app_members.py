@@ -77,11 +77,15 @@ def main() -> None:
     namespace, deadline = module.params["namespace"], Deadline(module.params["timeout"])
     views: dict[str, View] = {}
     missing = []
+    connected: list[Kube] = []
     for plan in module.params["workloads"]:
 
         def look(plan: dict[str, Any] = plan) -> View:
             try:
-                return RoleWatch(Kube(module), namespace, plan).look(template=plan["template_hash"])
+                # Not before: an API server that is still away is waited for.
+                if not connected:
+                    connected.append(Kube(module))
+                return RoleWatch(connected[0], namespace, plan).look(template=plan["template_hash"])
             except Exception as error:
                 if not getattr(error, "status", None):
                     raise
