@@ -15,18 +15,17 @@ from ansible_collections.baremetal.bigdata.plugins.filter.app_forbidden_changes 
 from ansible_collections.baremetal.bigdata.plugins.filter.app_manifests import app_manifests
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_documents, app_render
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_changes import forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_guest import config_meta, guest_plan
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kubedirector import (
     DialectError,
-    forbidden_changes,
     is_kubedirector,
     minimal_cluster,
-    persisted,
-    quantity,
-    slug,
     translate,
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kubedirector_app import persisted
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kubedirector_document import quantity, slug
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
