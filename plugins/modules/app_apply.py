@@ -97,34 +97,16 @@ from typing import Any
 
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
     PRUNED_KINDS,
+    apply_objects,
     difference,
-    hold_members,
     identity,
-    normalise,
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 
 
 def apply_all(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = {"applied": [], "deleted": [], "held": {}, "diff": []}
-    new_namespaces = set()
-    for item in params["objects"]:
-        namespace = item["metadata"].get("namespace")
-        live = None
-        if namespace not in new_namespaces:
-            live = kube.get(item["apiVersion"], item["kind"], item["metadata"]["name"], namespace)
-        if params["hold_members"]:
-            item, held = hold_members(item, live)
-            if held is not None:
-                result["held"][item["metadata"]["name"]] = held
-        # A dry run does not make the namespace, so the server would refuse what belongs into it.
-        after = item if namespace in new_namespaces else kube.apply(item, params["field_manager"])
-        if live is None and item["kind"] == "Namespace" and kube.dry_run:
-            new_namespaces.add(item["metadata"]["name"])
-        if live is None or normalise(live) != normalise(after):
-            result["applied"].append(identity(item))
-            result["diff"].append(difference(live, after))
-    return result
+    found = apply_objects(kube, params["objects"], params["field_manager"], set(), hold=params["hold_members"])
+    return {"applied": found["changes"], "deleted": [], "held": found["held"], "diff": found["diff"]}
 
 
 def remove(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:

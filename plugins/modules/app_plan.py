@@ -94,11 +94,10 @@ from typing import Any
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
     PRUNED_KINDS,
     SCALED_KINDS,
+    apply_objects,
     difference,
     fixed_fields,
-    hold_members,
     identity,
-    normalise,
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_leave import Leaving, Refused
@@ -106,37 +105,18 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status impor
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import RoleWatch
 
 
-def compare(kube: Kube, stage: Mapping[str, Any], manager: str, new_namespaces: set[str]) -> dict[str, Any]:
-    """What applying one role's objects would change. Raises Refused for what cannot be changed."""
-    found: dict[str, Any] = {"changes": [], "diff": [], "live": None}
-    for item in stage["objects"]:
-        namespace = item["metadata"].get("namespace")
-        live = None
-        if namespace not in new_namespaces:
-            live = kube.get(item["apiVersion"], item["kind"], item["metadata"]["name"], namespace)
-        if live is None and item["kind"] == "Namespace":
-            # A dry run does not make it, so the server would refuse what belongs into it.
-            new_namespaces.add(item["metadata"]["name"])
-        held, _have = hold_members(item, live)
-        if item["kind"] == stage["plan"]["kind"] and item["metadata"]["name"] == stage["plan"]["name"]:
-            found["live"] = live
-            refused = fixed_fields(held, live)
-            if refused:
-                raise Refused(refused)
-        after = held
-        if live is not None or (namespace not in new_namespaces and item["kind"] != "Namespace"):
-            after = kube.apply(held, manager)
-        if live is None or normalise(live) != normalise(after):
-            found["changes"].append(identity(item))
-            found["diff"].append(difference(live, after))
-    return found
+def refuse_fixed(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
+    """Raises Refused for what a controller cannot become."""
+    refused = fixed_fields(wanted, live)
+    if refused:
+        raise Refused(refused)
 
 
 def plan_role(kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]) -> dict[str, Any]:
     plan = stage["plan"]
-    found = compare(kube, stage, params["field_manager"], new_namespaces)
+    found = apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, planned=refuse_fixed)
     role = {"changes": found["changes"], "diff": found["diff"], "have": 0, "stay": [], "leaving": [], "restarts": []}
-    live = found["live"]
+    live = found["live"].get(f"{plan['kind']}/{plan['name']}")
     role["want"] = plan["members"]
     role["volumes"] = bool(((live or {}).get("spec") or {}).get("volumeClaimTemplates"))
     if live is not None:
