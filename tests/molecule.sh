@@ -31,7 +31,11 @@ if [ "${1:-}" = --keep ]; then
 fi
 [ $# -gt 0 ] || set -- "${all[@]}"
 [ "$1" = default ] || [ -e ".$BB_LAB/kubeconfig" ] || set -- default "$@"
-destroy() { molecule destroy --scenario-name default; }
+# It speaks only where it fails: what a failed scenario said last stays the last that is to be read.
+destroy() {
+    local said
+    said=$(molecule destroy --scenario-name default 2>&1) || { echo "$said" >&2; return 1; }
+}
 # Also after a failure, unless it is to be looked at.
 [ -n "$keep" ] || trap destroy EXIT
 [ "$1" != default ] || destroy
