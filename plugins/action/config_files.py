@@ -19,7 +19,7 @@ class ActionModule(ActionBase):
     """Everything is rendered before the host is asked: a template that fails changes nothing."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("files", "backup"))
+    _VALID_ARGS = frozenset(("files", "backup", "unit"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -27,7 +27,8 @@ class ActionModule(ActionBase):
         if not isinstance(files, list) or not all(isinstance(entry, dict) and entry.get("dest") for entry in files):
             raise AnsibleActionFail(f"files: expected a list of dictionaries, each with a dest, found {files!r}.")
         wanted = [entry for entry in files if _enabled(entry)]
-        if not wanted:
+        unit = self._task.args.get("unit")
+        if not wanted and not unit:
             return {**result, "changed": False, "changed_files": []}
         self._variables = dict(task_vars)
         # The template action's line of that name, without what would differ from one controller to the next.
@@ -36,6 +37,7 @@ class ActionModule(ActionBase):
             module_args={
                 "files": [self._prepared(entry) for entry in wanted],
                 "backup": self._task.args.get("backup", False),
+                "unit": unit,
             },
             task_vars=task_vars,
         )

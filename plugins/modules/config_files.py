@@ -15,6 +15,7 @@ description:
   - The whole set is compared before the first file is written. Each file is replaced in one step (rename), with its
     owner and mode already set, so no reader sees half a file, and no secret is readable for a moment.
   - Missing parent directories are made, mode 0755.
+  - With O(unit), the service that reads the files then runs with them, in the same round trip.
 options:
   files:
     description: The files, and directories to hold others.
@@ -58,10 +59,36 @@ options:
         description: V(false) leaves this path alone, as if it were not in the list.
         type: bool
         default: true
+      live:
+        description: The unit reads this file whenever it needs it, so a change restarts nothing.
+        type: bool
+        default: false
   backup:
     description: Keep a copy of each file that is replaced, beside it, with the time in its name.
     type: bool
     default: false
+  unit:
+    description:
+      - The systemd unit that reads the files. It is enabled, started if it does not run, and restarted if one of the
+        files changed (see O(files[].live)), if its program was replaced since it was started, or if an earlier run
+        stopped before it could restart it.
+    type: dict
+    suboptions:
+      name:
+        description: Its name, with the suffix.
+        type: str
+        required: true
+      restart:
+        description: Restart it in any case, since something else that it reads has changed.
+        type: bool
+        default: false
+      needs:
+        description: Path without which it is enabled, but neither started nor restarted.
+        type: path
+      wait:
+        description: Whether a start is over only when the unit says that it is up.
+        type: bool
+        default: true
 attributes:
   check_mode:
     description: Reports what would change. An owner that does not exist yet is taken as one that will.
@@ -90,6 +117,17 @@ EXAMPLES = r"""
         secret: true
   register: written
 
+- name: Run containerd with its newest configuration
+  baremetal.bigdata.config_files:
+    files:
+      - template: config.toml.j2
+        dest: /etc/containerd/config.toml
+      - template: hosts.toml.j2
+        dest: /etc/containerd/certs.d/_default/hosts.toml
+        live: true
+    unit:
+      name: containerd.service
+
 - name: Tell whether the unit changed
   ansible.builtin.debug:
     msg: "{{ '/etc/systemd/system/etcd.service' in written.changed_files }}"
@@ -106,6 +144,12 @@ backup_files:
   description: Path of each replaced file to its copy.
   type: dict
   returned: with O(backup=true)
+unit_steps:
+  description: What was done to the unit, in order, out of C(daemon-reload), C(enable), C(start) and C(restart).
+  type: list
+  elements: str
+  returned: with O(unit)
+  sample: [daemon-reload, restart]
 """
 
 import base64
@@ -119,6 +163,8 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
+from ansible_collections.baremetal.bigdata.plugins.module_utils.systemd_unit import Unit, UnitError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.systemd_unit import shown as shown_unit
 
 # How contents come from the action plugin.
 ENCODED = "base64:"
@@ -206,6 +252,7 @@ class Entry:
         self.secret = params["secret"]
         self.mode = params["mode"] or ("0755" if self.directory else "0600" if self.secret else "0644")
         self.owner, self.group = params["owner"], params["group"]
+        self.live = params["live"]
         self.content = None if self.directory else decode(params["content"])
         self.refuse()
         self.before = None if self.directory else read(self.path)
@@ -320,6 +367,10 @@ def place(module):
     twice = sorted({path for path in paths if paths.count(path) > 1})
     if twice:
         raise FileError(f"files: expected each path once, found {', '.join(twice)} more than once.")
+    wanted = module.params["unit"]
+    unit = Unit(module.run_command, wanted["name"], wanted["needs"], wanted["wait"]) if wanted else None
+    if unit and not module.check_mode and any(entry.stale and not entry.live for entry in entries):
+        unit.mark()
     changed, differences, backups = [], [], {}
     for entry in entries:
         if module.params["backup"] and entry.before is not None and entry.stale and not module.check_mode:
@@ -329,6 +380,16 @@ def place(module):
             changed.append(entry.path)
             differences += found
     result = {"changed": bool(changed), "changed_files": changed}
+    if unit:
+        live = {entry.path for entry in entries if entry.live}
+        found = unit.look()
+        steps = unit.steps(found, wanted["restart"] or not live.issuperset(changed))
+        if not module.check_mode:
+            unit.carry_out(steps)
+        if steps:
+            result["changed"] = True
+            differences.append({"before_header": unit.name, "after_header": unit.name, **shown_unit(found, steps)})
+        result["unit_steps"] = steps
     if module._diff and differences:
         result["diff"] = differences
     if module.params["backup"]:
@@ -350,17 +411,25 @@ def main():
         "mode": {"type": "str"},
         "secret": {"type": "bool", "default": False},
         "enabled": {"type": "bool", "default": True},
+        "live": {"type": "bool", "default": False},
+    }
+    unit = {
+        "name": {"type": "str", "required": True},
+        "restart": {"type": "bool", "default": False},
+        "needs": {"type": "path"},
+        "wait": {"type": "bool", "default": True},
     }
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "list", "elements": "dict", "required": True, "options": spec},
             "backup": {"type": "bool", "default": False},
+            "unit": {"type": "dict", "options": unit},
         },
         supports_check_mode=True,
     )
     try:
         module.exit_json(**place(module))
-    except FileError as error:
+    except (FileError, UnitError) as error:
         module.fail_json(msg=to_native(error))
     except OSError as error:
         module.fail_json(

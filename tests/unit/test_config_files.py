@@ -38,6 +38,7 @@ def run(*files, check=False, diff=True, backup=False):
         timeout=30,
         check=False,
         umask=0o077,
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
     )
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
