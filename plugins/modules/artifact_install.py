@@ -124,6 +124,11 @@ fetched:
   type: list
   elements: str
   returned: with O(state=fetched)
+up_to_date:
+  description: Names of the artifacts of which nothing is to be installed.
+  type: list
+  elements: str
+  returned: with O(state=fetched)
 installed:
   description: Every artifact of the call. Empty with O(state=fetched).
   type: list
@@ -416,12 +421,25 @@ class Installer:
                 changed = self.module.set_context_if_different(dest, self.module.selinux_default_context(dest), changed)
         return changed
 
+    def up_to_date(self):
+        # type: () -> list[str]
+        """Names of the artifacts of which nothing is to be installed or corrected."""
+        before, self.module.check_mode = self.module.check_mode, True
+        try:
+            return [
+                item["name"] for item in self.artifacts if not self.stale[item["name"]] and not self.attributes(item)
+            ]
+        finally:
+            self.module.check_mode = before
+
     def run(self):
         # type: () -> dict
         check = self.module.check_mode
         if self.params["state"] == "fetched":
             fetched = [] if check else sorted(self.fetch_all())
-            return {"changed": False, "changed_artifacts": [], "installed": [], "fetched": fetched}
+            up_to_date = self.up_to_date()
+            empty = {"changed": False, "changed_artifacts": [], "installed": []}
+            return {**empty, "fetched": fetched, "up_to_date": up_to_date}
         files = {} if check else self.fetch_all()
         staged = {} if check else self.stage_all(files)
         for dest, temporary in staged.items():
