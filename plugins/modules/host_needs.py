@@ -10,9 +10,9 @@ short_description: Tell what has to be done to a host before it can be part of a
 version_added: 0.2.0
 author: The baremetal.bigdata maintainers (@baremetal)
 description:
-  - Looks, in one round trip, whether the host has its packages, br_netfilter, no swap and a running time service, and
-    names what is not so. What is named is then done by the modules made for it, and a host that lacks nothing costs
-    one connection instead of one for each of them.
+  - Looks, in one round trip, whether the host has its packages, br_netfilter, no swap, a running time service and the
+    SELinux mode that is asked for, and names what is not so. What is named is then done by the modules made for it,
+    and a host that lacks nothing costs one connection instead of one for each of them.
   - When in doubt, something is named. It changes nothing.
 options:
   packages:
@@ -36,6 +36,11 @@ options:
     type: list
     elements: str
     default: []
+  selinux_mode:
+    description: SELinux mode, now and at boot. Empty asks for none.
+    type: str
+    choices: ["", enforcing, permissive]
+    default: ""
 attributes:
   check_mode:
     description: Looks in check mode too.
@@ -65,7 +70,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 needs:
-  description: What is to be done, in order, out of V(packages), V(br_netfilter), V(swap) and V(time).
+  description: What is to be done, in order, out of V(packages), V(br_netfilter), V(swap), V(time) and V(selinux).
   type: list
   elements: str
   returned: success
@@ -118,6 +123,13 @@ def time_kept(module, service, config, servers):
     return not unit.steps(unit.look(), False) and all(f"server {server} iburst" in lines for server in servers)
 
 
+def selinux_set(mode, enforcing, config):
+    # type: (str, str, str) -> bool
+    """Whether the mode is so now, by /sys/fs/selinux/enforce, and at boot, by /etc/selinux/config."""
+    now = {"1": "enforcing", "0": "permissive"}.get(enforcing.strip(), "disabled")
+    return now == mode and f"SELINUX={mode}" in config.splitlines()
+
+
 def main():
     module = AnsibleModule(
         argument_spec={
@@ -126,6 +138,7 @@ def main():
             "time_service": {"type": "str", "default": ""},
             "time_config": {"type": "path"},
             "time_servers": {"type": "list", "elements": "str", "default": []},
+            "selinux_mode": {"type": "str", "choices": ["", "enforcing", "permissive"], "default": ""},
         },
         supports_check_mode=True,
     )
@@ -136,6 +149,8 @@ def main():
         "swap": wanted["swap_off"] and swap_on(read("/proc/swaps"), read("/etc/fstab")),
         "time": bool(wanted["time_service"])
         and not time_kept(module, wanted["time_service"], wanted["time_config"], wanted["time_servers"]),
+        "selinux": bool(wanted["selinux_mode"])
+        and not selinux_set(wanted["selinux_mode"], read("/sys/fs/selinux/enforce"), read("/etc/selinux/config")),
     }
     module.exit_json(changed=False, needs=[name for name, needed in looks.items() if needed])
 

@@ -46,6 +46,19 @@ def test_swap_counts_now_and_at_boot(swaps, fstab, on):
     assert host_needs.swap_on(swaps, fstab) is on
 
 
+@pytest.mark.parametrize(
+    ("enforcing", "config", "is_set"),
+    [
+        ("1", "SELINUX=enforcing\n", True),
+        ("1", "# SELINUX=enforcing\nSELINUX=permissive\n", False),
+        ("0", "SELINUX=enforcing\n", False),
+        ("", "", False),
+    ],
+)
+def test_selinux_counts_now_and_at_boot(enforcing, config, is_set):
+    assert host_needs.selinux_set("enforcing", enforcing, config) is is_set
+
+
 def test_time_needs_a_unit_that_runs_and_its_servers(tmp_path):
     config = tmp_path / "chrony.conf"
     config.write_text("pool a\nserver one iburst\n")
