@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,8 +15,10 @@ from pathlib import Path
 
 import pytest
 import testinfra
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
+CACHE = Path(os.environ.get("BB_CACHE") or Path.home() / ".cache/baremetal-bigdata")
 STATE = ROOT / f".{os.environ.get('BB_LAB', 'lab')}"
 CONTROL_PLANE, WORKERS = ["cp1"], ["worker1", "worker2"]
 NODES = CONTROL_PLANE + WORKERS
@@ -121,6 +124,28 @@ def kubectl():
         return json.loads(output) if arguments.endswith("-o json") else output
 
     return run
+
+
+@pytest.fixture(scope="session")
+def path() -> str:
+    """A PATH with kubectl, which the connection to members needs on the controller."""
+    found = [Path(shutil.which("kubectl") or "/nowhere"), *CACHE.glob("artifacts/*/kubectl")]
+    found = [program for program in found if program.is_file()]
+    assert found, f"expected kubectl in PATH or below {CACHE}/artifacts"
+    return f"{found[0].parent}{os.pathsep}{os.environ['PATH']}"
+
+
+@pytest.fixture
+def members_inventory(tmp_path):
+    """Write an inventory of app members; returns its file."""
+
+    def write(*, kubeconfig: str, namespace: str, **settings) -> str:
+        file = tmp_path / "app_members.yml"
+        content = {"kubeconfig": kubeconfig, "namespaces": [namespace], **settings}
+        file.write_text(yaml.safe_dump({"plugin": "baremetal.bigdata.app_members", **content}))
+        return str(file)
+
+    return write
 
 
 @pytest.fixture

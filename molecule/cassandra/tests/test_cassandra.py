@@ -96,6 +96,15 @@ def test_three_members_are_up_and_each_knows_its_rack(kubectl, states, run_in):
         assert f"rack={nodes[pod['spec']['nodeName']]}" in told.splitlines()
 
 
+def test_the_seeds_answer_as_hosts_of_an_inventory(members_inventory, path):
+    command = ("cassandra_seed", "-m", "raw", "-a", "nodetool status")
+    done = ansible("ansible", "-i", members_inventory(**CLUSTER), *command, PATH=path)
+    assert done.returncode == 0, done.stdout
+    for seed in ("cassandra-seed-0", "cassandra-seed-1"):
+        assert f"{seed} | CHANGED" in done.stdout
+    assert len(re.findall(r"^UN ", done.stdout, re.MULTILINE)) == 6, done.stdout
+
+
 def test_nobody_gets_in_without_the_password(kubectl, run_in):
     for user, password in (("cassandra", "cassandra"), ("admin", "wrong")):
         said = run_in(

@@ -4,45 +4,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-from pathlib import Path
 
-import pytest
-import yaml
 from conftest import HAZELCAST, ansible, module
 
-CACHE = Path(os.environ.get("BB_CACHE") or Path.home() / ".cache/baremetal-bigdata")
 # By HTTP through the API server, and by a command in the container: both by the app's own word.
 BY_HTTP = {"member": {"http": {"port": 5701, "path": "/hazelcast/health", "json": "nodeState"}}}
 BY_COMMAND = {"member": {"command": ["sh", "-c", "echo state: $HOSTNAME"], "match": r"state: (hazelcast)-member-\d+"}}
-
-
-@pytest.fixture(scope="module")
-def path() -> str:
-    """A PATH with kubectl, which the connection to members needs on the controller."""
-    found = [Path(shutil.which("kubectl") or "/nowhere"), *CACHE.glob("artifacts/*/kubectl")]
-    found = [program for program in found if program.is_file()]
-    assert found, f"expected kubectl in PATH or below {CACHE}/artifacts"
-    return f"{found[0].parent}{os.pathsep}{os.environ['PATH']}"
-
-
-@pytest.fixture
-def inventory(tmp_path):
-    """The inventory's file, with these further settings."""
-
-    def write(**settings) -> str:
-        file = tmp_path / "app_members.yml"
-        content = {
-            "plugin": "baremetal.bigdata.app_members",
-            "kubeconfig": HAZELCAST["kubeconfig"],
-            "namespaces": [HAZELCAST["namespace"]],
-            **settings,
-        }
-        file.write_text(yaml.safe_dump(content))
-        return str(file)
-
-    return write
 
 
 def pods(kubectl) -> dict[str, str]:
@@ -51,16 +18,18 @@ def pods(kubectl) -> dict[str, str]:
     return {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in found}
 
 
-def test_each_member_is_a_host_in_the_groups_of_its_role(kubectl, inventory):
-    listed = ansible("ansible-inventory", "-i", inventory(live_roles=BY_HTTP), "--list")
+def test_each_member_is_a_host_in_the_groups_of_its_role(kubectl, members_inventory):
+    inventory = members_inventory(**HAZELCAST, live_roles=BY_HTTP)
+    listed = ansible("ansible-inventory", "-i", inventory, "--list")
     assert listed.returncode == 0, listed.stdout
     groups = json.loads(listed.stdout[listed.stdout.index("{") :])
     for group in ("hazelcast_member", "role_member", "app_hazelcast", "live_ACTIVE", "hazelcast_live_ACTIVE"):
         assert sorted(groups[group]["hosts"]) == sorted(pods(kubectl)), group
 
 
-def test_a_command_runs_in_every_member_of_a_role(kubectl, inventory, path):
-    done = ansible("ansible", "-i", inventory(), "hazelcast_member", "-m", "raw", "-a", "cat /etc/hostname", PATH=path)
+def test_a_command_runs_in_every_member_of_a_role(kubectl, members_inventory, path):
+    command = ("hazelcast_member", "-m", "raw", "-a", "cat /etc/hostname")
+    done = ansible("ansible", "-i", members_inventory(**HAZELCAST), *command, PATH=path)
     assert done.returncode == 0, done.stdout
     for pod in pods(kubectl):
         assert f"{pod} | CHANGED" in done.stdout
