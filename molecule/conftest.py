@@ -24,6 +24,8 @@ CONTROL_PLANE, WORKERS = ["cp1"], ["worker1", "worker2"]
 NODES = CONTROL_PLANE + WORKERS
 MIRROR = "mirror1"
 KUBECTL = "kubectl --kubeconfig=/etc/kubernetes/admin.conf --request-timeout=20s"
+# Seconds until a test gives up waiting: it is to find out whether something happens, not how fast a machine is.
+PATIENCE = 600
 HAZELCAST = {"kubeconfig": str(STATE / "kubeconfig"), "namespace": "hazelcast"}
 
 
@@ -81,7 +83,7 @@ def hazelcast_members() -> tuple[int, int]:
     return hazelcast_map(state="present", entries=0)["members"], sum(member["ready"] for member in found)
 
 
-def wait_for(condition: Callable[[], bool], what: str, timeout: int) -> None:
+def wait_for(condition: Callable[[], bool], what: str, timeout: int = PATIENCE) -> None:
     """Ask every second until a condition holds; what cannot be asked yet does not hold. Fails after *timeout* s."""
     end, reason = time.monotonic() + timeout, ""
     while True:

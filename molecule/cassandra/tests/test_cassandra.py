@@ -78,7 +78,6 @@ def writer(kubectl, survivors):
     wait_for(
         lambda: "client" in kubectl(f"-n {NAMESPACE} exec cassandra-seed-0 -c app -- ls /var/lib/cassandra/data"),
         "the client's keyspace",
-        timeout=120,
     )
     yield name
     kubectl(f"-n {NAMESPACE} delete pod {name} --ignore-not-found --grace-period=1")
@@ -175,7 +174,6 @@ def test_a_member_that_was_killed_comes_back(kubectl, states, starts):
     wait_for(
         lambda: starts().get("cassandra-worker-0", before)[0] != before[0] and states() == ["UN"] * 3,
         "the killed member in the ring again",
-        timeout=240,
     )
     assert rows("present")["found"] == 2000
 
@@ -199,7 +197,6 @@ def test_a_member_that_lost_its_volume_is_replaced(kubectl, run_in, states):
     wait_for(
         lambda: json.loads(run_in("cassandra-worker-0", f"{MEMBER} waiting")).get("dead"),
         "the member to wait with its empty volume",
-        timeout=240,
     )
     assert sorted(states()) == ["DN", "UN", "UN"]
     replaced = module("cassandra_replace", **CLUSTER, member="cassandra-worker-0")
@@ -214,7 +211,6 @@ def test_the_client_lost_nothing(kubectl, writer):
     wait_for(
         lambda: kubectl(f"-n {NAMESPACE} get pod {writer} -o jsonpath={{.status.phase}}") in ("Succeeded", "Failed"),
         "the client to end",
-        timeout=180,
     )
     words = [line for line in kubectl(f"-n {NAMESPACE} logs {writer}").splitlines() if line.startswith("{")]
     told = json.loads(words[-1])

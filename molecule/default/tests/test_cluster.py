@@ -66,10 +66,10 @@ def probes(kubectl):
             f"-n kube-system get {kind} {daemon} -o jsonpath='{{.spec.template.spec.containers[0].image}}'"
         )
     kubectl("apply -f -", PROBES % (images["kube-proxy"], images["coredns"]))
-    kubectl(f"-n {NAMESPACE} rollout status daemonset/probe --timeout=120s")
+    kubectl(f"-n {NAMESPACE} rollout status daemonset/probe --timeout=600s")
     pods = kubectl(f"-n {NAMESPACE} get pods -l app=probe -o json")["items"]
     yield {pod["spec"]["nodeName"]: (pod["metadata"]["name"], pod["status"]["podIP"]) for pod in pods}
-    kubectl(f"delete namespace {NAMESPACE} --timeout=90s")
+    kubectl(f"delete namespace {NAMESPACE} --timeout=600s")
 
 
 def get(kubectl, pod: str, host: str, port: int) -> str:

@@ -53,7 +53,7 @@ def test_a_killed_member_comes_back_and_no_entry_is_lost(kubectl, playbook, entr
         found = kubectl("-n hazelcast get pods -l baremetal.bigdata/role=member -o json")["items"]
         return pod["uid"] not in [one["metadata"]["uid"] for one in found] and hazelcast_members() == (2, 2)
 
-    wait_for(replaced, "a new member in place of the killed one", timeout=120)
+    wait_for(replaced, "a new member in place of the killed one")
     assert hazelcast_map(state="present", members=2, **ENTRIES)["found"] == 10_000
     # The next run tells the members of its new address.
     run = playbook("playbooks/apps.yml", "--diff")

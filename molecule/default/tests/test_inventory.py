@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 
-from conftest import HAZELCAST, ansible, module
+from conftest import HAZELCAST, PATIENCE, ansible, module
 
 # By HTTP through the API server, and by a command in the container: both by the app's own word.
 BY_HTTP = {"member": {"http": {"port": 5701, "path": "/hazelcast/health", "json": "nodeState"}}}
@@ -40,7 +40,7 @@ def test_live_roles_by_command_and_waiting_for_them(kubectl):
     members = len(pods(kubectl))
     found = module(
         "role_discovery", **HAZELCAST, live_roles=BY_COMMAND, expect={"member": members},
-        expect_live={"hazelcast": members}, wait=True, wait_timeout=60,
+        expect_live={"hazelcast": members}, wait=True, wait_timeout=PATIENCE,
     )  # fmt: skip
     assert [member["pod"] for member in found["live"]["hazelcast"]] == sorted(pods(kubectl))
     assert found["findings"] == []

@@ -51,7 +51,6 @@ def test_a_lost_rack_loses_no_entry(kubectl, entries, racks):
             and hazelcast_members() == (4, 4)
         ),
         "new members in place of the lost ones",
-        timeout=180,
     )
     assert hazelcast_map(state="present", members=4, **ENTRIES)["found"] == 10_000
 

@@ -106,12 +106,12 @@ def test_spark_computes(inside, workers):
 def test_a_worker_comes_and_goes_and_the_others_are_told(app, workers, told, inside, pods):
     before = pods("kdspark", "spark-master")
     app("spark", "spark-worker", 2)
-    wait_for(lambda: workers() == 2, "the master to count two workers", timeout=120)
+    wait_for(lambda: workers() == 2, "the master to count two workers")
     assert told("kdspark", "spark-master", "spark-worker") == 2
     listed = inside("kdspark", "spark-master", "cat /opt/spark/conf/workers").split()
     assert len(listed) == 2, listed
     app("spark", "spark-worker", 1)
-    wait_for(lambda: workers() == 1, "the master to count one worker", timeout=180)
+    wait_for(lambda: workers() == 1, "the master to count one worker")
     assert told("kdspark", "spark-master", "spark-worker") == 1
     assert pods("kdspark", "spark-master") == before
 
@@ -126,7 +126,6 @@ def test_killed_members_of_spark_configure_themselves_again(kubectl, pods, worke
             and workers() == 1
         ),
         "a new master to count a new worker",
-        timeout=240,
     )
 
 
@@ -137,6 +136,6 @@ def test_rows_outlive_a_member_that_comes_and_one_that_goes(app, ring, inside):
     assert ring() == ["UN"] * 3
     app("cassandra", "worker", 1)
     # KubeDirector's members do not hand over: those that stay take over by themselves.
-    wait_for(lambda: ring() == ["UN", "UN"], "the ring of two", timeout=300)
+    wait_for(lambda: ring() == ["UN", "UN"], "the ring of two")
     said = inside("kdring", "seed", "sh -c 'cqlsh $(hostname -i) -e \"SELECT count(*) FROM kept.rows\"'")
     assert re.search(rf"^\s*{ROWS}$", said, re.MULTILINE), said

@@ -45,5 +45,4 @@ def test_killed_members_come_back(kubectl):
     wait_for(
         lambda: {name: ready(name) for name in MEMBERS} == {name: found[0] for name, found in MEMBERS.items()},
         "all members of all clusters",
-        timeout=300,
     )

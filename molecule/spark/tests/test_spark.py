@@ -7,7 +7,7 @@ import concurrent.futures
 import json
 
 import pytest
-from conftest import STATE, ansible, wait_for
+from conftest import PATIENCE, STATE, ansible, wait_for
 
 CLUSTER = {"kubeconfig": str(STATE / "kubeconfig"), "namespace": "spark"}
 JSON_PAGE = "/api/v1/namespaces/spark/pods/spark-controller-0:8080/proxy/json/"
@@ -74,13 +74,14 @@ def stranger(pool, image):
     """A program without the token. Spark gives it a minute to get in: so it starts first, and is looked at last."""
     program = "from pyspark.sql import SparkSession\nprint(SparkSession.builder.getOrCreate().range(9).count())\n"
     pod = driver(image, program, {}, token=False)
-    return pool.submit(job_output, name="stranger", pod=pod, timeout=240)
+    return pool.submit(job_output, name="stranger", pod=pod, timeout=PATIENCE)
 
 
 def job_output(**parameters) -> dict:
     """What a program printed, or how the module failed."""
     arguments = ["localhost", "-m", "baremetal.bigdata.app_job", "-a", json.dumps({**CLUSTER, **parameters})]
-    found = ansible("ansible", *arguments, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
+    timeout = parameters["timeout"] + 60
+    found = ansible("ansible", *arguments, timeout=timeout, ANSIBLE_CALLBACK_RESULT_FORMAT="json")
     return json.loads(found.stdout[found.stdout.index("=> ") + 3 :]) | {"failed": found.returncode != 0}
 
 
@@ -128,7 +129,7 @@ def test_a_program_survives_workers_that_come_and_go(kubectl, playbook, pool, im
     converge(playbook, "-e", "spark_workers=3")
     assert workers(kubectl) == 3
     pod = driver(image, PROGRAM, DECOMMISSION)
-    running = pool.submit(job_output, name="survivor", pod=pod, labels={"app": "survivor"}, timeout=400)
+    running = pool.submit(job_output, name="survivor", pod=pod, labels={"app": "survivor"}, timeout=2 * PATIENCE)
 
     def inside(command: str) -> str:
         found = kubectl("-n spark get pods -l app=survivor -o json")["items"]
@@ -138,16 +139,16 @@ def test_a_program_survives_workers_that_come_and_go(kubectl, playbook, pool, im
     def rounds() -> int:
         return int(inside("cat /tmp/rounds"))
 
-    wait_for(lambda: rounds() > 3, "the program's first rounds", timeout=120)
+    wait_for(lambda: rounds() > 3, "the program's first rounds")
     used = json.loads(kubectl(f"get --raw {JSON_PAGE}"))["coresused"]
     assert used == 3
     converge(playbook, "-e", "spark_workers=2")
     assert workers(kubectl) == 2
     assert set(uids(kubectl, "worker")) == {"spark-worker-0", "spark-worker-1"}
     before = rounds()
-    wait_for(lambda: rounds() > before + 2, "rounds on the workers that stay", timeout=60)
+    wait_for(lambda: rounds() > before + 2, "rounds on the workers that stay")
     inside("touch /tmp/stop")
-    ended = running.result(timeout=120)
+    ended = running.result(timeout=PATIENCE)
     assert not ended["failed"], ended
     figures = ended["figures"]
     assert figures["wrong"] == 0
@@ -179,11 +180,11 @@ def test_killed_members_come_back(kubectl):
         alive = now["controller"].get("spark-controller-0"), now["worker"].get("spark-worker-1")
         return None not in alive and not set(gone) & set(alive) and workers(kubectl) == 2
 
-    wait_for(back, "the controller to count two workers again", timeout=180)
+    wait_for(back, "the controller to count two workers again")
     assert "sum 499999500000 as expected" in verify()
 
 
 def test_nobody_gets_in_without_the_token(stranger):
-    found = stranger.result(timeout=240)
+    found = stranger.result(timeout=PATIENCE)
     assert found["failed"], found
     assert "All masters are unresponsive" in "\n".join(found["output"]), found

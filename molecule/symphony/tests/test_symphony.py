@@ -129,7 +129,7 @@ def test_compute_hosts_join_and_leave(playbook, listed, at_master, computes):
     again = playbook(*APPS, *setting)
     assert (again.rc, again.changed) == (0, {}), again.output
     # Hosts that left are not kept as unavailable ones.
-    wait_for(lambda: set(listed()) == found | {"symphony-master"}, "hosts that left to go from the list", timeout=60)
+    wait_for(lambda: set(listed()) == found | {"symphony-master"}, "hosts that left to go from the list")
 
 
 def test_a_master_that_dies_comes_back_elsewhere_and_is_found(kubectl, listed):
@@ -139,14 +139,14 @@ def test_a_master_that_dies_comes_back_elsewhere_and_is_found(kubectl, listed):
     kubectl(f"cordon {before['node']}")
     try:
         kubectl(f"-n symphony delete pod {before['pod']} --grace-period=0 --force")
-        wait_for(lambda: master()["pod"] != before["pod"], "another master", timeout=120)
+        wait_for(lambda: master()["pod"] != before["pod"], "another master")
     finally:
         kubectl(f"uncordon {before['node']}")
     after = master()
     assert after["ip"] != before["ip"]
     assert after["node"] != before["node"]
     assert after["hostname"] == "symphony-master"
-    wait_for(lambda: computes_ok(listed) == computes, "every compute host to join again", timeout=90)
+    wait_for(lambda: computes_ok(listed) == computes, "every compute host to join again")
     assert {name: pod["metadata"]["uid"] for name, pod in pods(kubectl, "compute").items()} == restarts
 
 
@@ -159,7 +159,7 @@ def test_a_compute_host_that_dies_is_replaced_and_forgotten(kubectl, listed):
         found = listed()
         return gone not in found and len(computes_ok(listed)) == len(computes)
 
-    wait_for(replaced, "another compute host in place of the dead one", timeout=120)
+    wait_for(replaced, "another compute host in place of the dead one")
 
 
 def test_a_changed_setting_restarts_only_those_that_read_it(playbook, kubectl, listed, at_master):
@@ -170,7 +170,7 @@ def test_a_changed_setting_restarts_only_those_that_read_it(playbook, kubectl, l
     assert set(pods(kubectl, "compute")) == computes_before
     assert not set(pods(kubectl, "master")) & master_before
     assert "EGO_DYNAMIC_HOST_TIMEOUT=10m" in at_master("cat $EGO_CONFDIR/ego.conf").replace('"', "")
-    wait_for(lambda: computes_ok(listed) == computes_before, "every compute host to join again", timeout=90)
+    wait_for(lambda: computes_ok(listed) == computes_before, "every compute host to join again")
     again = playbook(*APPS, *settings)
     assert (again.rc, again.changed) == (0, {}), again.output
 
