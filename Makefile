@@ -98,7 +98,8 @@ collection: .collections $(VENV) ## The built collection: its content, and that 
 	tests/collection.sh
 
 .PHONY: molecule
-molecule: artifacts .collections $(VENV) ## The molecule scenarios: four passes on a site of its own, then apps on it
+molecule: BB_MIRROR_APPS = hazelcast spark cassandra
+molecule: artifacts .collections $(VENV) ## The molecule scenarios: four passes on a site of its own, then each app on it
 	tests/molecule.sh
 
 .PHONY: bench

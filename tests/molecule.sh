@@ -12,15 +12,18 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export BB_LAB=lab-test BB_LAB_PREFIX=${BB_TEST_PREFIX:-10.231.8}
 # Molecule folds what it shows to the terminal's width, and takes 80 where there is none.
 export COLUMNS=${COLUMNS:-160}
-# What `make test` runs. The others take long, by their images and by what they wait for: run them by name, with
-# BB_MIRROR_APPS='hazelcast cassandra spark' for their images.
-all=(default symphony)
-declare -A apps=([default]=hazelcast)
-export BB_MIRROR_APPS=${BB_MIRROR_APPS:-hazelcast}
+# What `make test` runs. The others are run by name: hazelcast (by racks), kubedirector, listed.
+all=(default symphony spark cassandra)
+
+# The apps of a scenario, where not the one that it is named after. Its step `prepare` fills the mirror with their images.
+declare -A apps=([default]=hazelcast [listed]="hazelcast spark cassandra")
+choose() {
+    export BB_APPS=${apps[$1]:-$1} BB_MIRROR_APPS=${apps[$1]:-$1}
+}
 
 if [ "${1:-}" = --action ]; then
     action=${2:?usage: molecule.sh --action ACTION SCENARIO [ARGUMENTS]} scenario=${3:?name a scenario}
-    export BB_APPS=${apps[$scenario]:-$scenario}
+    choose "$scenario"
     shift 3
     exec molecule "$action" --scenario-name "$scenario" "$@"
 fi
@@ -34,12 +37,13 @@ fi
 # It speaks only where it fails: what a failed scenario said last stays the last that is to be read.
 destroy() {
     local said
+    choose default
     said=$(molecule destroy --scenario-name default 2>&1) || { echo "$said" >&2; return 1; }
 }
 # Also after a failure, unless it is to be looked at.
 [ -n "$keep" ] || trap destroy EXIT
 [ "$1" != default ] || destroy
 for scenario in "$@"; do
-    export BB_APPS=${apps[$scenario]:-$scenario}
+    choose "$scenario"
     molecule test --destroy=never --scenario-name "$scenario"
 done
