@@ -25,7 +25,8 @@ class Unit:
     """A unit, enabled, and running unless *needs* names a path that is missing.
 
     *run* is AnsibleModule.run_command or alike: takes a list, returns (exit code, stdout, stderr).
-    *wait*: whether a start is over only when the unit says that it is up.
+    *wait*: whether a start is over only when the unit says that it is up. A unit that was up and is restarted is always
+    waited for: others may stand on it.
     """
 
     def __init__(self, run, name, needs=None, wait=True, pending_directory=PENDING_DIRECTORY, proc="/proc"):
@@ -81,12 +82,12 @@ class Unit:
             steps.append("restart")
         return steps
 
-    def carry_out(self, steps):
-        # type: (list[str]) -> None
-        """Do the steps that `steps` gave."""
+    def carry_out(self, steps, found):
+        # type: (list[str], dict[str, str]) -> None
+        """Do the steps that `steps` gave for what `look` had *found*."""
         for step in steps:
             command = ["systemctl", step]
-            if step in ("start", "restart") and not self.wait:
+            if step in ("start", "restart") and not self.wait and found["ActiveState"] != "active":
                 command.append("--no-block")
             if step != "daemon-reload":
                 command.append(self.name)

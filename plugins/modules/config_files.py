@@ -86,7 +86,9 @@ options:
         description: Path without which it is enabled, but neither started nor restarted.
         type: path
       wait:
-        description: Whether a start is over only when the unit says that it is up.
+        description:
+          - Whether a start is over only when the unit says that it is up. A unit that was up and is restarted is always
+            waited for.
         type: bool
         default: true
 attributes:
@@ -385,7 +387,7 @@ def place(module):
         found = unit.look()
         steps = unit.steps(found, wanted["restart"] or not live.issuperset(changed))
         if not module.check_mode:
-            unit.carry_out(steps)
+            unit.carry_out(steps, found)
         if steps:
             result["changed"] = True
             differences.append({"before_header": unit.name, "after_header": unit.name, **shown_unit(found, steps)})

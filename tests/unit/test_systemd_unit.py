@@ -65,7 +65,7 @@ def test_a_restart_that_an_earlier_run_owed_is_made_up_for_once(unit):
     unit(Systemd(UP)).mark()
     systemd = Systemd(UP)
     one = unit(systemd)
-    one.carry_out(one.steps(one.look(), False))
+    one.carry_out(one.steps(one.look(), False), one.look())
     assert systemd.done == [["restart", "a.service"]]
     assert one.steps(one.look(), False) == []
 
@@ -79,15 +79,22 @@ def test_a_unit_without_what_it_needs_is_enabled_only(unit, tmp_path):
 
 def test_the_steps_are_taken_in_order_and_without_waiting_where_asked(unit):
     systemd = Systemd(UNKNOWN)
-    unit(systemd, wait=False).carry_out(["daemon-reload", "enable", "start"])
+    unit(systemd, wait=False).carry_out(["daemon-reload", "enable", "start"], UNKNOWN)
     assert systemd.done == [["daemon-reload"], ["enable", "a.service"], ["start", "--no-block", "a.service"]]
+
+
+@pytest.mark.parametrize(("state", "options"), [("active", []), ("activating", ["--no-block"])])
+def test_a_unit_that_was_up_is_waited_for(unit, state, options):
+    systemd = Systemd(UP | {"ActiveState": state})
+    unit(systemd, wait=False).carry_out(["restart"], systemd.found)
+    assert systemd.done == [["restart", *options, "a.service"]]
 
 
 def test_a_failure_names_unit_step_and_log_and_the_restart_is_still_owed(unit):
     one = unit(Systemd(UP, refuses="restart"))
     one.mark()
     with pytest.raises(UnitError, match=r"a\.service: expected systemctl restart .* no such thing .*journalctl"):
-        one.carry_out(["restart"])
+        one.carry_out(["restart"], UP)
     assert one.steps(one.look(), False) == ["restart"]
 
 
