@@ -19,6 +19,8 @@ API_VERSION = "bigdata.baremetal/v1alpha1"
 CONTROLLERS = ("StatefulSet", "Deployment", "ReplicationController", "DaemonSet")
 # How members are kept apart: over hosts and racks where possible; evenly over hosts, or racks, or not at all; anyhow.
 SPREADS = ("soft", "hard", "racks", "none")
+# Whose members stand in for one another, when hosts are drained and when they are spread: each role's, or all roles'.
+DISRUPTION_BUDGETS = ("role", "cluster")
 SERVICE_TYPES = ("ClusterIP", "NodePort", "LoadBalancer")
 GUEST_EVENTS = ("configure", "addnodes", "delnodes", "reconnect")
 NODE_PORTS = (30000, 32767)
@@ -387,6 +389,7 @@ class App:
     api_access: tuple[ApiRule, ...] = ()
     config_meta: Mapping[str, str] = field(default_factory=dict)
     guest: GuestApp = field(default_factory=GuestApp)
+    disruption_budget: str = "role"
     description: str = ""
 
     def role(self, name: str) -> Role:
@@ -1044,6 +1047,7 @@ def load_app(document: Any) -> App:
         api_access=spec.each("api_access", _api_rule),
         config_meta=spec.texts("config_meta"),
         guest=_guest_app(spec),
+        disruption_budget=spec.choice("disruption_budget", DISRUPTION_BUDGETS, "role"),
     )
     for part in (meta, spec, reader):
         part.done()

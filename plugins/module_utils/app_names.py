@@ -89,6 +89,18 @@ def member_labels(cluster: AppCluster, role: Role) -> dict[str, str]:
     return {LABEL_APP: cluster.app.name, LABEL_CLUSTER: cluster.name, LABEL_COMPONENT: role.id}
 
 
+def peers(cluster: AppCluster, role: Role) -> dict[str, Any]:
+    """The selector of members that stand in for one another: a role's, or all roles', by `App.disruption_budget`."""
+    if cluster.app.disruption_budget == "role":
+        return {"matchLabels": member_labels(cluster, role)}
+    # Not simply all pods of the cluster: a budget asks each one's controller for its scale, and a DaemonSet has none.
+    roles = [one.id for one in cluster.app.roles if one.controller != "DaemonSet"]
+    return {
+        "matchLabels": {LABEL_APP: cluster.app.name, LABEL_CLUSTER: cluster.name},
+        "matchExpressions": [{"key": LABEL_COMPONENT, "operator": "In", "values": roles}],
+    }
+
+
 def member_selector(cluster: AppCluster, role: Role) -> str:
     return ",".join(f"{key}={value}" for key, value in member_labels(cluster, role).items())
 

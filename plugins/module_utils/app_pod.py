@@ -25,7 +25,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import
     ANNOTATION_TEMPLATE,
     CONTAINER,
     discovery_name,
-    member_labels,
+    peers,
     role_labels,
     tokens_name,
     workload_name,
@@ -320,7 +320,7 @@ def _spread(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
             "maxSkew": 1,
             "topologyKey": key,
             "whenUnsatisfiable": "DoNotSchedule" if key == must else "ScheduleAnyway",
-            "labelSelector": {"matchLabels": member_labels(cluster, role)},
+            "labelSelector": peers(cluster, role),
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
     ]

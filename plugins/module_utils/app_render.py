@@ -35,6 +35,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import
     member_labels,
     member_selector,
     namespace_object,
+    peers,
     role_domain,
     service_name,
     tokens_name,
@@ -198,6 +199,10 @@ def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
         objects.extend(_api_access(cluster))
     if any(role.guest for role in cluster.app.roles):
         objects.append(app_guest.agent_object(cluster))
+    budgeted = [role for role in cluster.app.roles if role.controller != "DaemonSet"]
+    if cluster.app.disruption_budget == "cluster" and budgeted:
+        # None for each role then: Kubernetes evicts no pod that is in two.
+        objects.append(_budget(cluster, cluster.name, peers(cluster, budgeted[0])))
     return objects
 
 
@@ -227,8 +232,8 @@ def _role_objects(cluster: AppCluster, role: Role, values: Mapping[str, Any]) ->
     objects = _configuration(cluster, role, contents)
     objects.append(_headless_service(cluster, role))
     objects.extend(_client_services(cluster, role))
-    if role.controller != "DaemonSet":
-        objects.append(_budget(cluster, role))
+    if cluster.app.disruption_budget == "role" and role.controller != "DaemonSet":
+        objects.append(_budget(cluster, workload_name(cluster, role), peers(cluster, role), role))
     objects.append(_workload(cluster, role, pod_template(cluster, role, contents, values)))
     return objects
 
@@ -308,14 +313,14 @@ def _client_service(
     return result
 
 
-def _budget(cluster: AppCluster, role: Role) -> dict[str, Any]:
+def _budget(cluster: AppCluster, name: str, selector: Mapping[str, Any], role: Role | None = None) -> dict[str, Any]:
     spec = {
         "maxUnavailable": 1,
-        "selector": {"matchLabels": member_labels(cluster, role)},
+        "selector": selector,
         # A member that does not work anyway must not stop a node from being drained.
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }
-    return api_object(cluster, "policy/v1", "PodDisruptionBudget", workload_name(cluster, role), role, spec=spec)
+    return api_object(cluster, "policy/v1", "PodDisruptionBudget", name, role, spec=spec)
 
 
 def _workload(cluster: AppCluster, role: Role, template: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,6 +85,7 @@ BAD_APPS = [
     ("metadata.name", ..., "metadata.name: expected a name"),
     ("metadata.name", "a" * 41, "at most 40 characters"),
     ("spec.roles", [], "spec.roles: expected at least one role, found none"),
+    ("spec.disruption_budget", "ring", "spec.disruption_budget: expected one of role, cluster, found 'ring'"),
     ("spec.roles", "master", "spec.roles: expected a list, found 'master'"),
     ("spec.roles.0.cardinality", "many", "spec.roles[0].cardinality: expected a number of members such as"),
     ("spec.roles.0.cardinality", "5-1", "spec.roles[0].cardinality"),

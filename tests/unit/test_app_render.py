@@ -14,6 +14,8 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_compare, app_text
 from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import cluster_selector
+from ansible_collections.baremetal.bigdata.plugins.modules.app_plan import superfluous
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -305,6 +307,81 @@ def mounted(spec):
 
 
 API = {"id": "api", "port": 8080}
+THREE = (
+    {"id": "seed"},
+    {"id": "worker", "controller": "ReplicationController"},
+    {"id": "agent", "controller": "DaemonSet"},
+)
+
+
+def budgets(objects):
+    return {item["metadata"]["name"]: item for item in objects if item["kind"] == "PodDisruptionBudget"}
+
+
+def counted(budget, pod_labels):
+    """Whether a budget's selector matches a pod."""
+    selector = budget["spec"]["selector"]
+    named = all(pod_labels.get(item["key"]) in item["values"] for item in selector.get("matchExpressions", ()))
+    return named and selector["matchLabels"].items() <= pod_labels.items()
+
+
+@pytest.mark.parametrize("app", [{}, {"disruption_budget": "role"}])
+def test_each_role_has_a_budget_of_its_own(app):
+    found = budgets(engine.render(demo(*THREE, app=app)))
+    assert sorted(found) == ["demo-seed", "demo-worker"]
+    for name, budget in found.items():
+        labels = {"app.kubernetes.io/name": "demo", "app.kubernetes.io/instance": "demo"}
+        labels["app.kubernetes.io/component"] = name.removeprefix("demo-")
+        assert budget["spec"]["selector"] == {"matchLabels": labels}
+
+
+def test_one_budget_counts_the_members_of_all_roles_but_a_daemon_set_and_nothing_else():
+    stages = engine.stages(demo(*THREE, app={"disruption_budget": "cluster"}, create_namespace=False))
+    objects = [item for stage in stages for item in stage["objects"]]
+    [(name, budget)] = budgets(objects).items()
+    assert (name, budget) in budgets(stages[0]["objects"]).items()
+    account = find(objects, "ServiceAccount", "demo")
+    assert budget["metadata"] == account["metadata"]
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    members = {
+        item["metadata"]["name"]: item["spec"]["template"]["metadata"]["labels"]
+        for item in objects
+        if item["kind"] in ("StatefulSet", "ReplicationController", "DaemonSet")
+    }
+    assert [member for member, labels in members.items() if counted(budget, labels)] == ["demo-seed", "demo-worker"]
+    seed = members["demo-seed"]
+    for other in ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"):
+        assert not counted(budget, {**seed, other: "other"})
+    assert not counted(budget, account["metadata"]["labels"])
+
+
+def test_there_is_no_budget_that_would_count_nobody():
+    agents = {"controller": "DaemonSet"}
+    assert budgets(engine.render(demo(agents, app={"disruption_budget": "cluster"}))) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "go"),
+    [("role", "cluster", ["demo-seed", "demo-worker"]), ("cluster", "role", ["demo"]), ("cluster", "cluster", [])],
+)
+def test_budgets_of_the_other_kind_are_deleted(before, after, go):
+    class Kube:
+        """A server that has what was rendered before."""
+
+        def list(self, version, kind, namespace, selector):
+            wanted = dict(part.split("=") for part in selector.split(","))
+            return [
+                item
+                for item in engine.render(demo(*THREE, app={"disruption_budget": before}))
+                if (item["apiVersion"], item["kind"]) == (version, kind)
+                and wanted.items() <= item["metadata"]["labels"].items()
+            ]
+
+    wanted = demo(*THREE, app={"disruption_budget": after})
+    asked = {"namespace": "apps", "selector": cluster_selector(wanted), "stages": engine.stages(wanted), "keep": []}
+    found = superfluous(Kube(), asked)
+    assert [app_compare.identity(item) for item in found] == [f"PodDisruptionBudget/{name}" for name in go]
 
 
 def test_a_service_of_one_role_and_of_several():

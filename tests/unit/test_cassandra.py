@@ -82,6 +82,13 @@ def test_both_roles_are_counted_together_and_asked_before_one_leaves():
         assert all(plan["leave"][step] for step in ("allowed", "announce", "done"))
 
 
+def test_one_budget_counts_seeds_and_workers_together():
+    [budget] = [item for item in render(cluster()) if item["kind"] == "PodDisruptionBudget"]
+    assert budget["metadata"]["name"] == "ring"
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"]["matchExpressions"][0]["values"] == ["seed", "worker"]
+
+
 def test_no_seed_is_refused():
     with pytest.raises(AppError, match=r"spec\.roles\.seed\.members: expected 1 or more members of role seed, found 0"):
         cluster(seed=0)

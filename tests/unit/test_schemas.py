@@ -257,6 +257,8 @@ def test_choices_and_bounds_are_the_loaders():
     role = SCHEMAS["App"]["$defs"]["role"]["properties"]
     assert tuple(role["controller"]["enum"]) == app_model.CONTROLLERS
     assert SCHEMAS["App"]["properties"]["apiVersion"]["const"] == app_model.API_VERSION
+    budget = SCHEMAS["App"]["properties"]["spec"]["properties"]["disruption_budget"]
+    assert tuple(budget["enum"]) == app_model.DISRUPTION_BUDGETS
     assert tuple(SCHEMAS["App"]["$defs"]["parameter"]["properties"]["type"]["enum"]) == tuple(app_model.PARAMETER_TYPES)
     assert tuple(SCHEMAS["App"]["$defs"]["guest"]["properties"]["events"]["items"]["enum"]) == app_model.GUEST_EVENTS
     service = SCHEMAS["AppCluster"]["$defs"]["service"]["properties"]
