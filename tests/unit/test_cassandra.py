@@ -275,6 +275,11 @@ def test_beside_a_dead_member_it_waits_until_it_is_told_whose_place_it_takes(mem
     assert first(member, **case, asked_for="10.0.0.2")[0] == "wait"
 
 
+def test_a_member_whose_pod_is_gone_is_dead_although_it_answers_for_a_moment(member):
+    how, details = first(member, known=("10.0.0.9", "10.0.0.2"), seen=("10.0.0.2", "10.0.0.3"))
+    assert (how, details["dead"]) == ("wait", ["10.0.0.3"])
+
+
 def test_a_dead_member_of_the_same_address_is_dead(member):
     how, details = first(member, known=("10.0.0.9", "10.0.0.2"), seen=("10.0.0.2", "10.0.0.9"))
     assert (how, details["dead"]) == ("wait", ["10.0.0.9"])
