@@ -172,18 +172,20 @@ def test_may_a_worker_leave(seen, problem):
 
 
 @pytest.mark.parametrize(
-    ("workers", "problem"),
+    ("workers", "executors", "problem"),
     [
-        ([worker("10.0.0.1")], "still counts worker-10.0.0.1"),
-        ([worker("10.0.0.1", "DECOMMISSIONED", used=1)], "1 cores are still in use"),
-        ([worker("10.0.0.1", "DECOMMISSIONED")], ""),
+        ([worker("10.0.0.1")], 0, "still counts worker-10.0.0.1"),
+        ([worker("10.0.0.1", "DECOMMISSIONED", used=1)], 1, "worker-10.0.0.1 still runs 1 executors"),
+        # The controller's count of used cores stays as it was when the worker was told to leave.
+        ([worker("10.0.0.1", "DECOMMISSIONED", used=1)], 0, ""),
         # The same address again, after a restart: what was there before does not count.
-        ([worker("10.0.0.1", "DEAD"), worker("10.0.0.1", "DECOMMISSIONED")], ""),
-        ([worker("10.0.0.2", used=1)], ""),
-        ([], ""),
+        ([worker("10.0.0.1", "DEAD", used=1), worker("10.0.0.1", "DECOMMISSIONED")], 0, ""),
+        ([worker("10.0.0.2", used=1)], 0, ""),
+        ([], 0, ""),
     ],
 )
-def test_has_a_worker_left(workers, problem):
+def test_has_a_worker_left(monkeypatch, workers, executors, problem):
+    monkeypatch.setitem(PROGRAM, "executors", lambda address: executors if address == "10.0.0.1" else 0)
     found = PROGRAM["left"](state(*workers), "10.0.0.1")
     assert problem in found
     assert bool(found) == bool(problem)
