@@ -99,7 +99,8 @@ def told(inside):
 def test_spark_computes(inside, workers):
     assert workers() == 1
     # Where the master is, the package has written into Spark's own defaults.
-    said = inside("kdspark", "spark-master", "sh -c '/opt/spark/bin/run-example SparkPi 10 2>/dev/null'")
+    program = "/opt/spark/examples/src/main/python/pi.py 10"
+    said = inside("kdspark", "spark-master", f"sh -c '/opt/spark/bin/spark-submit {program} 2>/dev/null'")
     assert re.search(r"Pi is roughly 3\.1", said), said
 
 
