@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import ANNOTATION_FIXED
 
 # Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
 PRUNED_KINDS = (
@@ -150,12 +152,17 @@ def fixed_fields(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> s
     """What a controller's present form cannot become, for people, or an empty text.
 
     Kubernetes fixes a StatefulSet's volumes, Service name and pod management when it is made, and a controller's
-    selector (API reference, StatefulSetSpec).
+    selector (API reference, StatefulSetSpec). A definition fixes parameters.
     """
     if live is None or wanted["kind"] not in (*SCALED_KINDS, "DaemonSet"):
         return ""
     have, want = live.get("spec") or {}, wanted["spec"]
-    found = []
+    old_values, values = _fixed_parameters(live), _fixed_parameters(wanted)
+    found = [
+        f"parameter {name}: expected {old_values[name]!r} as its members have it, found {value!r}"
+        for name, value in values.items()
+        if name in old_values and old_values[name] != value
+    ]
     for name in ("selector", "serviceName", "podManagementPolicy"):
         if name in want and name in have and want[name] != have[name]:
             found.append(f"{name}: expected {have[name]!r} as it lives, found {want[name]!r}")
@@ -176,9 +183,15 @@ def fixed_fields(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> s
     if not found:
         return ""
     return (
-        f"{identity(wanted)} lives, and Kubernetes does not let it change so: {'; '.join(found)}. Set it back, or make "
+        f"{identity(wanted)} lives, and cannot change so: {'; '.join(found)}. Set it back, or make "
         "a cluster of another name and move the data there"
     )
+
+
+def _fixed_parameters(controller: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a definition's fixed parameters had when a controller was rendered."""
+    annotations = (controller.get("metadata") or {}).get("annotations") or {}
+    return json.loads(annotations.get(ANNOTATION_FIXED, "{}"))
 
 
 def _same_size(one: Any, other: Any) -> bool:

@@ -332,6 +332,8 @@ class Parameter:
     minimum: int | None = None
     maximum: int | None = None
     choices: tuple[Any, ...] = ()
+    # Whether it has to stay as it is while the cluster lives: members of two values do not work together.
+    fixed: bool = False
     description: str = ""
 
 
@@ -853,6 +855,7 @@ def _parameter(reader: Reader) -> Parameter:
         reader.integer("minimum", None, -(2**62)),
         reader.integer("maximum", None, -(2**62)),
         tuple(reader.items("choices")),
+        reader.boolean("fixed", False),
         reader.text("description"),
     )
     if parameter.default is not None:

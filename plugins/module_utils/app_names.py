@@ -18,6 +18,8 @@ LABEL_ROLE = "baremetal.bigdata/role"
 LABEL_POD_NAME = "statefulset.kubernetes.io/pod-name"
 ANNOTATION_CONFIG = "baremetal.bigdata/config-hash"
 ANNOTATION_TEMPLATE = "baremetal.bigdata/template-hash"
+# On a controller: the values of fixed parameters, as JSON.
+ANNOTATION_FIXED = "baremetal.bigdata/fixed-parameters"
 ANNOTATION_URL = "baremetal.bigdata/"
 # On a member that has begun to leave: a run that was interrupted goes on with this one.
 ANNOTATION_LEAVING = "baremetal.bigdata/leaving"

@@ -9,6 +9,7 @@ needs to know to see the role's members in, and to take some of them away.
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import
     Service,
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import (
+    ANNOTATION_FIXED,
     ANNOTATION_TEMPLATE,
     ANNOTATION_URL,
     CONTAINER,
@@ -326,10 +328,10 @@ def _budget(cluster: AppCluster, name: str, selector: Mapping[str, Any], role: R
 def _workload(cluster: AppCluster, role: Role, template: Mapping[str, Any]) -> dict[str, Any]:
     name, members = workload_name(cluster, role), cluster.roles[role.id].members
     selector = member_labels(cluster, role)
+    version = "apps/v1"
+    spec: dict[str, Any] = {"selector": {"matchLabels": selector}, "template": template, "revisionHistoryLimit": 3}
     if role.controller == "ReplicationController":
-        spec: dict[str, Any] = {"replicas": members, "selector": selector, "template": template}
-        return api_object(cluster, "v1", role.controller, name, role, spec=spec)
-    spec = {"selector": {"matchLabels": selector}, "template": template, "revisionHistoryLimit": 3}
+        version, spec = "v1", {"selector": selector, "template": template}
     if role.controller != "DaemonSet":
         spec["replicas"] = members
     if role.controller == "StatefulSet":
@@ -340,7 +342,11 @@ def _workload(cluster: AppCluster, role: Role, template: Mapping[str, Any]) -> d
         spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain"}
         if role.storage:
             spec["volumeClaimTemplates"] = _claims(cluster, role)
-    return api_object(cluster, "apps/v1", role.controller, name, role, spec=spec)
+    result = api_object(cluster, version, role.controller, name, role, spec=spec)
+    fixed = {one.name: cluster.parameters[one.name] for one in cluster.app.parameters if one.fixed}
+    if fixed:
+        result["metadata"]["annotations"] = {ANNOTATION_FIXED: json.dumps(fixed, sort_keys=True)}
+    return result
 
 
 def _claims(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
@@ -13,6 +14,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare impo
     masked,
     normalise,
 )
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import ANNOTATION_FIXED
 
 
 def claim(name="data", size="1Gi", storage_class="", mode=""):
@@ -47,6 +49,19 @@ def test_what_may_change_is_not_refused():
     # What the server writes where nothing was said.
     live = stateful(claims=[claim(storage_class="local", mode="Filesystem")])
     assert fixed_fields(stateful(claims=[claim()]), live) == ""
+
+
+def fixed(values):
+    return {**stateful(), "metadata": {"name": "demo-worker", "annotations": {ANNOTATION_FIXED: json.dumps(values)}}}
+
+
+def test_a_fixed_parameter_may_not_change_while_its_controller_lives():
+    assert fixed_fields(fixed({"racks": True}), None) == ""
+    assert fixed_fields(fixed({"racks": True}), fixed({"racks": True})) == ""
+    # Made by a definition that did not fix it yet.
+    assert fixed_fields(fixed({"racks": True}), stateful()) == ""
+    refused = fixed_fields(fixed({"racks": True}), fixed({"racks": False}))
+    assert "parameter racks: expected False as its members have it, found True" in refused
 
 
 @pytest.mark.parametrize(("wanted", "live"), [("1024Mi", "1Gi"), ("1.5Gi", "1536Mi"), ("2000M", "2G"), ("1000m", "1")])

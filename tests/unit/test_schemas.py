@@ -32,7 +32,9 @@ FULL_APP = {
     "kind": "App",
     "metadata": {"name": "full", "version": 1.5, "description": "All fields."},
     "spec": {
-        "parameters": [{"name": "n", "type": "int", "default": 1, "minimum": 0, "maximum": 9, "choices": [1, 2]}],
+        "parameters": [
+            {"name": "n", "type": "int", "default": 1, "minimum": 0, "maximum": 9, "choices": [1, 2], "fixed": True}
+        ],
         "services": [{"id": "api", "port": 80, "scheme": "https", "path": "/", "dashboard": True, "per_member": True}],
         "api_access": [{"groups": [""], "resources": ["pods"], "verbs": ["get"]}],
         "config_meta": {"A": 1},

@@ -41,6 +41,15 @@ def test_each_rack_has_as_many_members(racks):
     assert {rack: len(pods) for rack, pods in racks().items()} == {"rack-a": 2, "rack-b": 2}
 
 
+def test_members_with_and_without_racks_are_not_mixed(playbook, racks):
+    before = racks()
+    refused = playbook("playbooks/apps.yml", "-e", "hazelcast_replicas=4")
+    assert refused.rc != 0
+    said = " ".join(refused.output.split())
+    assert "parameter rack_aware: expected True as its members have it, found False" in said, refused.output
+    assert racks() == before
+
+
 def test_a_lost_rack_loses_no_entry(kubectl, entries, racks):
     assert (entries["written"], entries["found"]) == (10_000, 10_000)
     lost = racks()["rack-a"]
