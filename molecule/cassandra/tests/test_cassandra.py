@@ -216,4 +216,6 @@ def test_the_client_lost_nothing(kubectl, writer):
     told = json.loads(words[-1])
     print(told)
     assert told["written"] > 500
-    assert (told["failed"], told["lost"], told["found"]) == (0, [], told["written"]), told
+    assert (told["lost"], told["found"]) == ([], told["written"]), told
+    # On a busy machine a write may time out, and the client knows it. A ring without QUORUM fails far more.
+    assert told["failed"] <= told["written"] // 100, told
