@@ -7,7 +7,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: host_needs
 short_description: Tell what has to be done to a host before it can be part of a cluster
-version_added: 0.2.0
+version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
 description:
   - Looks, in one round trip, whether the host has its packages, br_netfilter, no swap, a running time service and the
