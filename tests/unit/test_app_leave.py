@@ -199,7 +199,7 @@ def test_data_that_is_still_there_keeps_the_member():
     cluster = Cluster()
     cluster.transfer = False
     with pytest.raises(Refused, match=r"has not handed over everything after .*: 7 partitions"):
-        leave_one(watch(cluster), 2, 0.05)
+        leave_one(watch(cluster), 2, 1)
     assert cluster.replicas == 3
     assert len(cluster.calls("done")) > 1
 
