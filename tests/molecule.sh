@@ -12,7 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export BB_LAB=lab-test BB_LAB_PREFIX=${BB_TEST_PREFIX:-10.231.8}
 # Molecule folds what it shows to the terminal's width, and takes 80 where there is none.
 export COLUMNS=${COLUMNS:-160}
-# What `make test` runs. The others are run by name: hazelcast (by racks), kubedirector, listed.
+# What `make test` runs, without the tests that are marked as long. A scenario that is named is run with them. By name
+# alone: hazelcast (by racks), kubedirector, listed.
 all=(default symphony spark cassandra)
 
 # The apps of a scenario, where not the one that it is named after. Its step `prepare` fills the mirror with their images.
@@ -32,7 +33,10 @@ if [ "${1:-}" = --keep ]; then
     keep=1
     shift
 fi
-[ $# -gt 0 ] || set -- "${all[@]}"
+if [ $# -eq 0 ]; then
+    export PYTEST_ADDOPTS="-m 'not long'"
+    set -- "${all[@]}"
+fi
 [ "$1" = default ] || [ -e ".$BB_LAB/kubeconfig" ] || set -- default "$@"
 # It speaks only where it fails: what a failed scenario said last stays the last that is to be read.
 destroy() {

@@ -178,6 +178,7 @@ def test_a_member_that_was_killed_comes_back(kubectl, states, starts):
     assert rows("present")["found"] == 2000
 
 
+@pytest.mark.long
 def test_a_changed_setting_restarts_its_readers_one_by_one(playbook, starts, states):
     before = starts()
     setting = ("-e", '{"cassandra_config": {"slow_query_log_timeout": "700ms"}}')
@@ -191,6 +192,7 @@ def test_a_changed_setting_restarts_its_readers_one_by_one(playbook, starts, sta
     assert (again.rc, again.changed) == (0, {}), again.output
 
 
+@pytest.mark.long
 def test_a_member_that_lost_its_volume_is_replaced(kubectl, run_in, states):
     kubectl(f"-n {NAMESPACE} delete pvc data-cassandra-worker-0 --wait=false")
     kubectl(f"-n {NAMESPACE} delete pod cassandra-worker-0 --grace-period=0 --force")
