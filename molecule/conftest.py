@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -10,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,20 @@ def hazelcast_members() -> tuple[int, int]:
     """How many members Hazelcast counts, and how many ready ones role_discovery finds."""
     found = module("role_discovery", **HAZELCAST, instance="hazelcast")["members"].get("member", [])
     return hazelcast_map(state="present", entries=0)["members"], sum(member["ready"] for member in found)
+
+
+@contextlib.contextmanager
+def hazelcast_entries(members: int, **entries) -> Iterator[dict]:
+    """Entries of a map, written while there are so many members, and removed at the end."""
+    hazelcast_map(state="absent", **entries)
+    yield hazelcast_map(state="written", members=members, **entries)
+    hazelcast_map(state="absent", **entries)
+
+
+def pod_uids(kubectl, namespace: str, role: str) -> dict[str, str]:
+    """Name -> identity of the pods of a namespace with a role."""
+    found = kubectl(f"-n {namespace} get pods -l baremetal.bigdata/role={role} -o json")["items"]
+    return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
 
 
 def wait_for(condition: Callable[[], bool], what: str, timeout: int = PATIENCE) -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import ansible, hazelcast_map, hazelcast_members, wait_for
+from conftest import ansible, hazelcast_entries, hazelcast_map, hazelcast_members, pod_uids, wait_for
 
 ENTRIES = {"map": "survivors", "entries": 10_000}
 
@@ -12,9 +12,8 @@ ENTRIES = {"map": "survivors", "entries": 10_000}
 @pytest.fixture(scope="module")
 def entries():
     """10,000 entries, written while there are two members."""
-    hazelcast_map(state="absent", **ENTRIES)
-    yield hazelcast_map(state="written", members=2, **ENTRIES)
-    hazelcast_map(state="absent", **ENTRIES)
+    with hazelcast_entries(members=2, **ENTRIES) as written:
+        yield written
 
 
 def test_two_members_by_hazelcasts_own_count_and_by_discovery():
@@ -46,12 +45,11 @@ def test_every_entry_survives_another_number_of_members(playbook, entries, repli
 
 
 def test_a_killed_member_comes_back_and_no_entry_is_lost(kubectl, playbook, entries):
-    pod = kubectl("-n hazelcast get pods -l baremetal.bigdata/role=member -o json")["items"][0]["metadata"]
-    kubectl(f"-n hazelcast delete pod {pod['name']} --grace-period=0 --force")
+    name, uid = next(iter(pod_uids(kubectl, "hazelcast", "member").items()))
+    kubectl(f"-n hazelcast delete pod {name} --grace-period=0 --force")
 
     def replaced() -> bool:
-        found = kubectl("-n hazelcast get pods -l baremetal.bigdata/role=member -o json")["items"]
-        return pod["uid"] not in [one["metadata"]["uid"] for one in found] and hazelcast_members() == (2, 2)
+        return uid not in pod_uids(kubectl, "hazelcast", "member").values() and hazelcast_members() == (2, 2)
 
     wait_for(replaced, "a new member in place of the killed one")
     assert hazelcast_map(state="present", members=2, **ENTRIES)["found"] == 10_000

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import hazelcast_map, hazelcast_members, wait_for
+from conftest import hazelcast_entries, hazelcast_map, hazelcast_members, wait_for
 
 CONVERGE = "molecule/hazelcast/converge.yml"
 ENTRIES = {"map": "racks", "entries": 10_000}
@@ -13,9 +13,8 @@ ENTRIES = {"map": "racks", "entries": 10_000}
 @pytest.fixture(scope="module")
 def entries():
     """10,000 entries, written while all members are up."""
-    hazelcast_map(state="absent", **ENTRIES)
-    yield hazelcast_map(state="written", members=4, **ENTRIES)
-    hazelcast_map(state="absent", **ENTRIES)
+    with hazelcast_entries(members=4, **ENTRIES) as written:
+        yield written
 
 
 @pytest.fixture(scope="module")

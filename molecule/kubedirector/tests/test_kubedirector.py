@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT, wait_for
+from conftest import ROOT, pod_uids, wait_for
 
 DOCUMENTS = ROOT / "tests/fixtures/kubedirector/lab"
 IMAGES = {
@@ -47,13 +48,7 @@ def app(playbook, tmp_path):
 
 @pytest.fixture(scope="module")
 def pods(kubectl):
-    """Name -> identity of the pods of a namespace with a role."""
-
-    def look(namespace: str, role: str) -> dict[str, str]:
-        found = kubectl(f"-n {namespace} get pods -l baremetal.bigdata/role={role} -o json")["items"]
-        return {pod["metadata"]["name"]: pod["metadata"]["uid"] for pod in found}
-
-    return look
+    return functools.partial(pod_uids, kubectl)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import concurrent.futures
 import json
 
 import pytest
-from conftest import PATIENCE, STATE, ansible, wait_for
+from conftest import PATIENCE, STATE, ansible, pod_uids, wait_for
 
 CLUSTER = {"kubeconfig": str(STATE / "kubeconfig"), "namespace": "spark"}
 JSON_PAGE = "/api/v1/namespaces/spark/pods/spark-controller-0:8080/proxy/json/"
@@ -91,8 +91,7 @@ def workers(kubectl) -> int:
 
 
 def uids(kubectl, role: str) -> dict[str, str]:
-    found = kubectl(f"-n spark get pods -l baremetal.bigdata/role={role} -o json")["items"]
-    return {item["metadata"]["name"]: item["metadata"]["uid"] for item in found}
+    return pod_uids(kubectl, "spark", role)
 
 
 def converge(playbook, *settings: str) -> None:
