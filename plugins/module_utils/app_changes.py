@@ -72,8 +72,8 @@ def forbidden_changes(old: Any, new: Any, strict: bool = True) -> list[Problem]:
                 continue
             remedy = "Take the role to 0 members first"
             remedy += "." if key in volumes else ", or allow the change: its members then restart one by one."
-            before = f"{_shown(was.get(key))} as before, while role {name} has members"
-            problems.append(Problem(f"{where}.{key}", before, _shown(role.get(key)), remedy))
+            expected = f"{_shown(was.get(key))} as before, while role {name} has members"
+            problems.append(Problem(f"{where}.{key}", expected, _shown(role.get(key)), remedy))
     return problems
 
 
