@@ -49,5 +49,7 @@ destroy() {
 [ "$1" != default ] || destroy
 for scenario in "$@"; do
     choose "$scenario"
+    # Molecule remembers for a checkout's path that a scenario was prepared, also beyond its site: it would not do it again.
+    molecule reset --scenario-name "$scenario"
     molecule test --destroy=never --scenario-name "$scenario"
 done
