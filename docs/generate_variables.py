@@ -66,6 +66,7 @@ Not of a role. `apps_enabled` belongs in the inventory's `group_vars/all`; the o
 | `playbooks/discover.yml` | none | What to look for: see the head of the playbook. |
 | `discover_racks`, `discover_kubeconfig`, `discover_context` \
 | `playbooks/discover.yml` | none | Whether to read the nodes' racks, and which cluster to ask. |
+| `reset_confirm` | `playbooks/reset.yml` | none | Name of the cluster that is to be removed: [reset](reset.md). |
 """
 
 

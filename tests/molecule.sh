@@ -14,10 +14,10 @@ export BB_LAB=lab-test BB_LAB_PREFIX=${BB_TEST_PREFIX:-10.231.8}
 export COLUMNS=${COLUMNS:-160}
 # What `make test` runs, without the tests that are marked as long. A scenario that is named is run with them. By name
 # alone: hazelcast (by racks), kubedirector, listed.
-all=(default symphony spark cassandra)
+all=(default symphony spark cassandra reset)
 
 # The apps of a scenario, where not the one that it is named after. Its step `prepare` fills the mirror with their images.
-declare -A apps=([default]=hazelcast [listed]="hazelcast spark cassandra")
+declare -A apps=([default]=hazelcast [reset]=hazelcast [listed]="hazelcast spark cassandra")
 choose() {
     export BB_APPS=${apps[$1]:-$1} BB_MIRROR_APPS=${apps[$1]:-$1}
 }

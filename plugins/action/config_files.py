@@ -19,14 +19,16 @@ class ActionModule(ActionBase):
     """Everything is rendered before the host is asked: a template that fails changes nothing."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("files", "backup", "unit"))
+    _VALID_ARGS = frozenset(("files", "backup", "unit", "state"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
         files = self._task.args.get("files")
         if not isinstance(files, list) or not all(isinstance(entry, dict) and entry.get("dest") for entry in files):
             raise AnsibleActionFail(f"files: expected a list of dictionaries, each with a dest, found {files!r}.")
-        wanted = [entry for entry in files if _enabled(entry)]
+        state = self._task.args.get("state", "present")
+        absent = state == "absent"
+        wanted = [entry for entry in files if absent or _enabled(entry)]
         unit = self._task.args.get("unit")
         if not wanted and not unit:
             return {**result, "changed": False, "changed_files": []}
@@ -35,7 +37,8 @@ class ActionModule(ActionBase):
         self._variables.setdefault("ansible_managed", C.config.get_config_value("DEFAULT_MANAGED_STR"))
         answer = self._execute_module(
             module_args={
-                "files": [self._prepared(entry) for entry in wanted],
+                "state": state,
+                "files": [_without_source(entry) if absent else self._prepared(entry) for entry in wanted],
                 "backup": self._task.args.get("backup", False),
                 "unit": unit,
             },
@@ -61,8 +64,7 @@ class ActionModule(ActionBase):
             )
         source = given[0]
         content = getattr(self, f"_{source}")(entry[source], dest)
-        prepared = {key: value for key, value in entry.items() if key not in SOURCES}
-        return {**prepared, "content": "base64:" + base64.b64encode(content).decode("ascii")}
+        return {**_without_source(entry), "content": "base64:" + base64.b64encode(content).decode("ascii")}
 
     def _template(self, name, dest):
         path = self._find("templates", name, dest)
@@ -92,6 +94,10 @@ class ActionModule(ActionBase):
             return self._find_needle(kind, name)
         except AnsibleError as error:
             raise AnsibleActionFail(f"{dest}: expected {name} on the controller, found no such file.") from error
+
+
+def _without_source(entry):
+    return {key: value for key, value in entry.items() if key not in SOURCES}
 
 
 def _enabled(entry):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 The baremetal.bigdata maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A systemd unit that is to run with its newest files."""
+"""A systemd unit that is to run with its newest files, or to be gone."""
 
 from __future__ import annotations
 
@@ -82,9 +82,19 @@ class Unit:
             steps.append("restart")
         return steps
 
+    def farewell(self, found):
+        # type: (dict[str, str]) -> list[str]
+        """What is to be done before its files go, in order, out of stop and disable. *found* is what `look` gave."""
+        steps = []
+        if found["ActiveState"] in RUNNING:
+            steps.append("stop")
+        if found["UnitFileState"] in ("enabled", "enabled-runtime"):
+            steps.append("disable")
+        return steps
+
     def carry_out(self, steps, found):
         # type: (list[str], dict[str, str]) -> None
-        """Do the steps that `steps` gave for what `look` had *found*."""
+        """Do the steps that `steps` or `farewell` gave for what `look` had *found*."""
         for step in steps:
             command = ["systemctl", step]
             if step in ("start", "restart") and not self.wait and found["ActiveState"] != "active":
@@ -105,8 +115,9 @@ def shown(found, steps):
     # type: (dict[str, str], list[str]) -> dict[str, str]
     """A unit before and after its steps, as a difference shows it."""
     enabled, running = found["UnitFileState"] in ENABLED, found["ActiveState"] in RUNNING
-    after = "true (restarted)" if "restart" in steps else str(running or "start" in steps).lower()
+    stays = "true (restarted)" if "restart" in steps else str((running and "stop" not in steps) or "start" in steps)
     return {
         "before": f"enabled: {str(enabled).lower()}\nrunning: {str(running).lower()}\n",
-        "after": f"enabled: true\nrunning: {after}\n",
+        "after": f"enabled: {str((enabled and 'disable' not in steps) or 'enable' in steps).lower()}\n"
+        f"running: {stays.lower()}\n",
     }

@@ -17,10 +17,11 @@ description:
   - What was installed is recorded, and a later run compares the files on the host with the record.
 options:
   artifacts:
-    description: What to install, as the lookup P(baremetal.bigdata.artifact#lookup) returns it.
+    description:
+      - What to install, as the lookup P(baremetal.bigdata.artifact#lookup) returns it. Not with O(state=absent), which
+        goes by the record.
     type: list
     elements: dict
-    required: true
     suboptions:
       name:
         description: Name of the artifact. The record is kept under it.
@@ -66,8 +67,10 @@ options:
       - V(installed) puts the files in place.
       - V(fetched) only downloads and verifies what V(installed) would need, into O(cache_dir), where V(installed)
         finds it. It reports no change, since nothing on the host uses that directory. Does nothing in check mode.
+      - V(absent) removes every file that the record names and that still is what was installed, in whatever version,
+        and the record. A file that something else has replaced stays.
     type: str
-    choices: [installed, fetched]
+    choices: [installed, fetched, absent]
     default: installed
   ca_content:
     description: Certificates (PEM) of authorities to trust besides those of the host.
@@ -114,7 +117,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 changed_artifacts:
-  description: Names of the artifacts of which at least one file was replaced.
+  description: Names of the artifacts of which at least one file was replaced or removed.
   type: list
   elements: str
   returned: success
@@ -129,8 +132,13 @@ up_to_date:
   type: list
   elements: str
   returned: with O(state=fetched)
+removed:
+  description: Paths of the files that were removed.
+  type: list
+  elements: str
+  returned: with O(state=absent)
 installed:
-  description: Every artifact of the call. Empty with O(state=fetched).
+  description: Every artifact of the call. Empty with O(state=fetched) and O(state=absent).
   type: list
   elements: dict
   returned: success
@@ -305,7 +313,7 @@ class Record:
         if self.data.get("sha256") != artifact["sha256"]:
             return [member for member in artifact["members"] if not self._is_itself(artifact, member)]
         files = self.data.get("files", {})
-        return [member for member in artifact["members"] if not self._is_recorded(files.get(member["dest"]), member)]
+        return [member for member in artifact["members"] if not self._is_current(files.get(member["dest"]), member)]
 
     @staticmethod
     def _is_itself(artifact, member):
@@ -313,10 +321,15 @@ class Record:
         dest = member["dest"]
         return not member.get("path") and os.path.isfile(dest) and sha256_of(dest) == artifact["sha256"]
 
+    @classmethod
+    def _is_current(cls, entry, member):
+        return bool(entry) and entry.get("path") == member.get("path") and cls.is_recorded(member["dest"], entry)
+
     @staticmethod
-    def _is_recorded(entry, member):
-        dest = member["dest"]
-        if not entry or entry.get("path") != member.get("path") or not os.path.isfile(dest) or os.path.islink(dest):
+    def is_recorded(dest, entry):
+        # type: (str, dict) -> bool
+        """Whether the file at *dest* is the one of the record's *entry*."""
+        if not os.path.isfile(dest) or os.path.islink(dest):
             return False
         return entry.get("stamp") == stamp(dest) or entry.get("sha256") == sha256_of(dest)
 
@@ -489,6 +502,26 @@ class Installer:
                 os.unlink(path)
 
 
+def remove(module):
+    # type: (AnsibleModule) -> dict
+    """Remove what the records name, and the records."""
+    state_dir, removed, names, lines = module.params["state_dir"], [], [], []
+    recorded = sorted(os.listdir(state_dir)) if os.path.isdir(state_dir) else []
+    for name in [entry[: -len(".json")] for entry in recorded if entry.endswith(".json")]:
+        record = Record(state_dir, name)
+        files = record.data.get("files", {})
+        doomed = [dest for dest, entry in files.items() if record.is_recorded(dest, entry)]
+        names.append(name)
+        removed += doomed
+        lines += [f"{name} {record.version}", *(f"  {dest}" for dest in doomed)]
+        if not module.check_mode:
+            for path in [*doomed, record.path]:
+                os.unlink(path)
+    diff = {"before_header": "artifacts", "after_header": "artifacts", "before": "".join(f"{x}\n" for x in lines)}
+    result = {"changed_artifacts": names, "installed": [], "removed": removed, "diff": {**diff, "after": ""}}
+    return {"changed": bool(names), **result}
+
+
 def refuse_bad_input(artifacts):
     # type: (list[dict]) -> None
     """Raise on what the argument spec cannot express."""
@@ -528,18 +561,21 @@ def main():
     }
     module = AnsibleModule(
         argument_spec={
-            "artifacts": {"type": "list", "elements": "dict", "required": True, "options": artifact},
-            "state": {"type": "str", "choices": ["installed", "fetched"], "default": "installed"},
+            "artifacts": {"type": "list", "elements": "dict", "options": artifact},
+            "state": {"type": "str", "choices": ["installed", "fetched", "absent"], "default": "installed"},
             "ca_content": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "int", "default": 15},
             "retries": {"type": "int", "default": 2},
             "cache_dir": {"type": "path", "default": "/var/cache/baremetal-bigdata"},
             "state_dir": {"type": "path", "default": "/var/lib/baremetal-bigdata/artifacts"},
         },
+        required_if=[("state", "installed", ["artifacts"]), ("state", "fetched", ["artifacts"])],
         supports_check_mode=True,
     )
     installer = None
     try:
+        if module.params["state"] == "absent":
+            module.exit_json(**remove(module))
         refuse_bad_input(module.params["artifacts"])
         installer = Installer(module)
         result = installer.run()

@@ -16,7 +16,15 @@ description:
     owner and mode already set, so no reader sees half a file, and no secret is readable for a moment.
   - Missing parent directories are made, mode 0755.
   - With O(unit), the service that reads the files then runs with them, in the same round trip.
+  - With O(state=absent), the same list says what is to go.
 options:
+  state:
+    description:
+      - V(absent) stops and disables the O(unit), and removes the files, also those that are not O(files[].enabled). A
+        directory goes if nothing else is in it, and is left alone otherwise.
+    type: str
+    choices: [present, absent]
+    default: present
   files:
     description: The files, and directories to hold others.
     type: list
@@ -127,6 +135,16 @@ EXAMPLES = r"""
       - template: hosts.toml.j2
         dest: /etc/containerd/certs.d/_default/hosts.toml
         live: true
+    unit:
+      name: containerd.service
+
+- name: Remove containerd's unit and files
+  baremetal.bigdata.config_files:
+    state: absent
+    files:
+      - dest: /etc/containerd/config.toml
+      - dest: /etc/containerd
+        state: directory
     unit:
       name: containerd.service
 
@@ -352,6 +370,62 @@ class Entry:
         return stale or corrected, differences
 
 
+def doomed(entries):
+    # type: (list[dict]) -> list[dict]
+    """Those of the entries that are there and may go, the inner before the outer ones."""
+    found, gone = [], set()
+    for params in sorted(entries, key=lambda params: params["dest"].count("/"), reverse=True):
+        path = params["dest"]
+        if not os.path.isabs(path):
+            raise FileError(f"dest: expected an absolute path, found {path!r}.")
+        try:
+            kind = os.lstat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if params["state"] == "directory":
+            foreign = not stat.S_ISDIR(kind) or os.path.ismount(path)
+            if foreign or any(os.path.join(path, name) not in gone for name in os.listdir(path)):
+                continue
+        elif stat.S_ISDIR(kind):
+            raise FileError(f"{path}: expected a file to remove, found a directory. Move it away.")
+        gone.add(path)
+        found.append(params)
+    return found
+
+
+def remove(module):
+    # type: (AnsibleModule) -> dict
+    """The unit first, as long as it has its files; everything is looked at before the first change."""
+    entries = doomed(module.params["files"])
+    wanted = module.params["unit"]
+    changed, differences, result = [], [], {}
+    if wanted:
+        unit = Unit(module.run_command, wanted["name"])
+        found = unit.look()
+        result["unit_steps"] = unit.farewell(found)
+        if result["unit_steps"]:
+            after = shown_unit(found, result["unit_steps"])
+            differences.append({"before_header": unit.name, "after_header": unit.name, **after})
+    if wanted and not module.check_mode:
+        unit.carry_out(result["unit_steps"], found)
+    for params in entries:
+        path = params["dest"]
+        if params["state"] == "directory":
+            states = ({"path": path, "state": state} for state in ("directory", "absent"))
+            differences.append(dict(zip(("before", "after"), states)))
+        else:
+            before = shown(read(path), params["secret"])
+            differences.append({"before_header": path, "after_header": path, "before": before, "after": ""})
+        changed.append(path)
+        if not module.check_mode:
+            (os.rmdir if params["state"] == "directory" else os.unlink)(path)
+    if wanted and changed and not module.check_mode:
+        unit.carry_out(["daemon-reload"], found)
+    if module._diff and differences:
+        result["diff"] = differences
+    return {"changed": bool(changed or result.get("unit_steps")), "changed_files": changed, **result}
+
+
 def known(look, name):
     # type: (object, str) -> bool
     try:
@@ -423,6 +497,7 @@ def main():
     }
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "required": True, "options": spec},
             "backup": {"type": "bool", "default": False},
             "unit": {"type": "dict", "options": unit},
@@ -430,13 +505,13 @@ def main():
         supports_check_mode=True,
     )
     try:
-        module.exit_json(**place(module))
+        module.exit_json(**(remove if module.params["state"] == "absent" else place)(module))
     except (FileError, UnitError) as error:
         module.fail_json(msg=to_native(error))
     except OSError as error:
         module.fail_json(
             msg=f"{error.filename or 'a file'}: expected to read and write it, found: {error.strerror or error}. "
-            "Files before it in the list are in place; put this right and run the same again."
+            "What comes before it in the list is done; put this right and run the same again."
         )
 
 

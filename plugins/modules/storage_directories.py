@@ -73,10 +73,7 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-
-
-class Refused(Exception):
-    """Something that is not done, with the reason."""
+from ansible_collections.baremetal.bigdata.plugins.module_utils.trees import Refused, delete, entries
 
 
 def identifier(database, name, what):
@@ -118,29 +115,6 @@ def make(path, owner, group, mode):
     except OSError:
         os.rmdir(fresh)
         raise
-
-
-def entries(path):
-    """What would be deleted from a directory: not what other file systems are mounted on."""
-    if not os.path.isdir(path):
-        return []
-    device = os.lstat(path).st_dev
-    with os.scandir(path) as found:
-        return sorted(entry.path for entry in found if entry.stat(follow_symlinks=False).st_dev == device)
-
-
-def delete(path, device):
-    """Delete a file or a tree, on one file system only (shutil.rmtree would go on into others)."""
-    if os.path.islink(path) or not os.path.isdir(path):
-        os.unlink(path)
-        return
-    with os.scandir(path) as found:
-        inside = [(entry.path, entry.stat(follow_symlinks=False).st_dev) for entry in found]
-    for below, its_device in inside:
-        if its_device != device:
-            raise Refused(f"{below}: expected no other file system in a volume, found one. Unmount it first.")
-        delete(below, device)
-    os.rmdir(path)
 
 
 def main():

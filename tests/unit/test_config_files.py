@@ -21,9 +21,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ME, MINE = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 
 
-def run(*files, check=False, diff=True, backup=False):
+def run(*files, check=False, diff=True, backup=False, state="present"):
     """The module as Ansible runs it: its result, and what it wrote besides."""
-    parameters = {"files": [], "backup": backup, "_ansible_check_mode": check, "_ansible_diff": diff}
+    parameters = {"files": [], "backup": backup, "state": state, "_ansible_check_mode": check, "_ansible_diff": diff}
     for file in files:
         one = {key: str(value) if key == "dest" else value for key, value in file.items()}
         if isinstance(one.get("content"), (str, bytes)):
@@ -186,6 +186,56 @@ def test_binary_and_large_contents_are_not_shown(tmp_path):
     assert (tmp_path / "a").read_bytes() == b"\xff\xfe"
 
 
+# --- what is to go ---
+
+
+def test_what_is_to_go_goes_and_then_nothing_does(tmp_path):
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    (tmp_path / "outer" / "inner" / "a").write_text("one\n")
+    (tmp_path / "outer" / "b").symlink_to("nowhere")
+    inner, outer = tmp_path / "outer" / "inner", tmp_path / "outer"
+    files = [
+        {"dest": outer, "state": "directory"},
+        {"dest": inner, "state": "directory"},
+        {"dest": inner / "a"},
+        {"dest": outer / "b", "enabled": False},
+        {"dest": tmp_path / "never" / "there"},
+    ]
+    checked = run(*files, check=True, state="absent")
+    assert (inner / "a").exists()
+    done = run(*files, state="absent")
+    assert not outer.exists()
+    assert done["changed_files"] == [str(path) for path in (inner / "a", inner, outer / "b", outer)]
+    assert (checked["changed_files"], checked["diff"]) == (done["changed_files"], done["diff"])
+    name = str(inner / "a")
+    assert done["diff"][0] == {"before_header": name, "after_header": name, "before": "one\n", "after": ""}
+    assert not run(*files, state="absent")["changed"]
+
+
+def test_a_directory_with_the_files_of_others_stays(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "ours").write_text("")
+    (tmp_path / "etc" / "theirs").write_text("")
+    done = run({"dest": tmp_path / "etc" / "ours"}, {"dest": tmp_path / "etc", "state": "directory"}, state="absent")
+    assert done["changed_files"] == [str(tmp_path / "etc" / "ours")]
+    assert [path.name for path in (tmp_path / "etc").iterdir()] == ["theirs"]
+
+
+def test_nothing_goes_when_one_of_the_set_is_refused(tmp_path):
+    (tmp_path / "a").write_text("")
+    (tmp_path / "taken").mkdir()
+    done = run({"dest": tmp_path / "a"}, {"dest": tmp_path / "taken"}, state="absent")
+    assert "expected a file to remove, found a directory" in done["msg"]
+    assert (tmp_path / "a").exists()
+
+
+def test_a_secret_that_goes_is_not_shown(tmp_path):
+    (tmp_path / "token").write_text("hunter2\n")
+    done = run({"dest": tmp_path / "token", "secret": True}, state="absent")
+    assert "hunter2" not in json.dumps(done)
+    assert done["diff"][0]["before"] == "(a secret)\n"
+
+
 # --- the action plugin ---
 
 
@@ -284,3 +334,16 @@ def test_a_wrong_entry_is_refused_by_name(tmp_path):
     for dest, said in zip(entries, wrong):
         assert f"{dest}: {said}" in output
         assert not os.path.exists(dest)
+
+
+def test_what_is_to_go_is_not_rendered(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text("x")
+    task = place(
+        {"template": "none.j2", "dest": str(tmp_path / "a")},
+        {"file": "", "dest": str(tmp_path / "b"), "enabled": False},
+        {"content": "x", "dest": str(tmp_path / "c")},
+    )
+    task["baremetal.bigdata.config_files"]["state"] = "absent"
+    play(tmp_path, task)
+    assert not [name for name in ("a", "b", "c") if (tmp_path / name).exists()]

@@ -98,7 +98,28 @@ def test_a_failure_names_unit_step_and_log_and_the_restart_is_still_owed(unit):
     assert one.steps(one.look(), False) == ["restart"]
 
 
+@pytest.mark.parametrize(
+    ("found", "steps"),
+    [
+        (UP, ["stop", "disable"]),
+        (UP | {"ActiveState": "activating"}, ["stop", "disable"]),
+        (UP | {"ActiveState": "failed"}, ["disable"]),
+        (UP | {"UnitFileState": "static"}, ["stop"]),
+        (UNKNOWN, []),
+    ],
+)
+def test_a_unit_that_is_to_go_is_stopped_and_disabled(unit, found, steps):
+    systemd = Systemd(found)
+    one = unit(systemd)
+    one.mark()
+    assert one.farewell(one.look()) == steps
+    one.carry_out(steps, found)
+    assert systemd.done == [[step, "a.service"] for step in steps]
+    assert "restart" not in one.steps(UP, False)
+
+
 def test_a_difference_tells_what_becomes_of_the_unit():
+    assert shown(UP, ["stop", "disable"])["after"] == "enabled: false\nrunning: false\n"
     assert shown(UP, ["restart"]) == {
         "before": "enabled: true\nrunning: true\n",
         "after": "enabled: true\nrunning: true (restarted)\n",

@@ -158,3 +158,26 @@ def test_a_wrong_checksum_is_refused(playbook, tmp_path):
     assert re.search(rf"expected sha256 f{{64}} of https://mirror1/\S+, found {right}", output), run.output
     assert "worker1" in output
     assert host.file("/usr/local/bin/containerd").sha256sum == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "expected the name of the cluster that is to be removed, lab-test, found nothing."),
+        (["-e", "reset_confirm=lab"], "lab-test, found lab."),
+        (
+            ["-e", "reset_confirm=lab-test", "--limit", "cp1"],
+            "Host cp1: expected a worker, since this run is limited, found a member of etcd or of the control plane.",
+        ),
+        (
+            ["-e", "reset_confirm=lab-test", "--limit", "worker1"],
+            "Host worker1: expected a host that has left the cluster, found its node worker1. First: kubectl drain",
+        ),
+    ],
+    ids=["not confirmed", "another cluster", "a part of the control plane", "a node that is in use"],
+)
+def test_a_reset_that_cannot_be_meant_is_refused(playbook, arguments, said):
+    run = playbook("playbooks/reset.yml", *arguments)
+    assert (run.rc != 0, run.changed) == (True, {}), run.output
+    assert said in " ".join(run.output.split()), run.output
+    assert connect("worker1").service("kubelet").is_running
