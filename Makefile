@@ -87,7 +87,7 @@ lint: .collections $(VENV) ## ansible-lint, yamllint, ruff
 unit: .collections $(VENV) ## Unit tests, and tests against a real API server on loopback
 	@python artifacts/build.py --kubernetes=$(BB_KUBERNETES) --cache=$(CACHE)/artifacts \
 	    --only=etcd --only=registry.k8s.io/kube-apiserver --bundle=$(CACHE)/artifacts/bundle-tests.yml >/dev/null
-	pytest tests/unit tests/api
+	pytest --numprocesses=2 --dist=loadfile tests/unit tests/api
 
 .PHONY: sanity
 sanity: .collections $(VENV) ## ansible-test sanity

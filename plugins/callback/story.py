@@ -396,21 +396,28 @@ class CallbackModule(DefaultCallback):
         with self._guard:
             # The recap does not count includes either.
             include = isinstance(result.task, TaskInclude)
-            changed = bool(result.result.get("changed")) and not include
+            changed = result.is_changed() and not include
             task = self._ended(result, *(["ok"] if not include else []), *(["changed"] if changed else []))
             if changed:
                 task.changed.setdefault(self.host_label(result), [])
             if self._as_default:
                 super().v2_runner_on_ok(result)
                 return
-            self._handle_warnings(result.result)
+            self._tell_warnings(result)
             if not result.task.loop:
                 self._tell_debug(result)
 
+    def _tell_warnings(self, result):
+        """Print a result's warnings. `result.result` is a copy, made when it is asked for: of a large one, slowly."""
+        if result.warnings or result.deprecations:
+            self._handle_warnings(result.result)
+
     def _tell_debug(self, result):
         """Print what a debug task has to say; that is what it is for."""
+        if result.task.action not in C._ACTION_DEBUG:
+            return
         found = result.result
-        if result.task.action not in C._ACTION_DEBUG or not found.get("_ansible_verbose_always") or "censored" in found:
+        if not found.get("_ansible_verbose_always") or "censored" in found:
             return
         self._tell_changes()
         self._clean_results(found, result.task.action)
@@ -431,7 +438,7 @@ class CallbackModule(DefaultCallback):
             if self._as_default:
                 super().v2_runner_on_failed(result, ignore_errors)
                 return
-            self._handle_warnings(result.result)
+            self._tell_warnings(result)
             if ignore_errors:
                 self._tell_ignored(task, result, message)
             elif rescued:
@@ -447,7 +454,7 @@ class CallbackModule(DefaultCallback):
             if self._as_default:
                 super().v2_runner_on_unreachable(result)
                 return
-            self._handle_warnings(result.result)
+            self._tell_warnings(result)
             if ignored:
                 self._tell_ignored(task, result, message)
             else:
@@ -492,20 +499,20 @@ class CallbackModule(DefaultCallback):
             if self._as_default:
                 super().v2_runner_on_skipped(result)
             else:
-                self._handle_warnings(result.result)
+                self._tell_warnings(result)
 
     def v2_runner_item_on_ok(self, result):
         with self._guard:
             if isinstance(result.task, TaskInclude):
                 return
-            if result.result.get("changed"):
+            if result.is_changed():
                 items = self._task_of(result).changed.setdefault(self.host_label(result), [])
                 if not result.result.get("_ansible_no_log") and "censored" not in result.result:
                     items.append(self._label(result))
             if self._as_default:
                 super().v2_runner_item_on_ok(result)
                 return
-            self._handle_warnings(result.result)
+            self._tell_warnings(result)
             self._tell_debug(result)
 
     def v2_runner_item_on_failed(self, result):
@@ -515,7 +522,7 @@ class CallbackModule(DefaultCallback):
             if self._as_default:
                 super().v2_runner_item_on_failed(result)
             else:
-                self._handle_warnings(result.result)
+                self._tell_warnings(result)
 
     def v2_runner_item_on_skipped(self, result):
         if self._as_default:

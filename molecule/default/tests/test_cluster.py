@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import NODES, STATE
+from conftest import NODES, STATE, wait_for
 
 NAMESPACE = "connectivity-test"
 PROBES = f"""
@@ -118,3 +118,21 @@ def test_pods_reach_a_service_by_name(kubectl, probes, source):
 
 def test_the_kubeconfig_on_the_controller_is_closed():
     assert (STATE / "kubeconfig").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.long
+def test_a_name_more_in_the_apis_certificate(control_plane, playbook):
+    """While the API server runs on; and the name stays when the setting goes."""
+    process = control_plane.check_output("pgrep --exact kube-apiserver")
+    setting = ("--tags", "control_plane", "-e", '{"control_plane_certificate_sans": ["api.example.test"]}')
+    run = playbook("site.yml", *setting)
+    assert (run.rc, set(run.changed)) == (0, {"cp1"}), run.output
+    served = "openssl s_client -connect 127.0.0.1:6443 </dev/null 2>/dev/null | openssl x509 -noout -ext subjectAltName"
+    wait_for(
+        lambda: "DNS:api.example.test" in control_plane.check_output(served), "the API to serve the new certificate"
+    )
+    assert control_plane.check_output("pgrep --exact kube-apiserver") == process
+    again = playbook("site.yml", *setting)
+    assert (again.rc, again.changed) == (0, {}), again.output
+    back = playbook("site.yml", "--tags", "control_plane")
+    assert back.rc == 0, back.output

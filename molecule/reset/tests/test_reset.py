@@ -90,6 +90,7 @@ def test_the_site_comes_up_again(playbook, kubectl):
     assert (again.rc, again.changed) == (0, {}), again.output
 
 
+@pytest.mark.long
 def test_a_worker_leaves_and_returns(playbook, kubectl):
     (worker,) = WORKERS[1:]
     kubectl(f"drain {worker} --ignore-daemonsets --delete-emptydir-data --disable-eviction --timeout=120s")

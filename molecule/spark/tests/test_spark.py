@@ -153,6 +153,7 @@ def test_a_program_survives_workers_that_come_and_go(kubectl, playbook, pool, im
     assert figures["rounds"] > before + 2
 
 
+@pytest.mark.long
 def test_a_workers_setting_restarts_workers_only(kubectl, playbook):
     before = {role: uids(kubectl, role) for role in ("controller", "worker")}
     setting = ("-e", '{"spark_worker_config": {"spark.worker.cleanup.interval": 900}}')
