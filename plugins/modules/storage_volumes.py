@@ -5,19 +5,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: storage_volumes
-short_description: How a StorageClass's local volumes are, and which are free again
+short_description: Local volumes of a StorageClass, as the inventory describes them, and which are free again
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
 description:
   - Looks at the PersistentVolumes of a StorageClass. With O(state=freed), released ones that O(names) lists lose the
     memory of their former claim, so that another claim can have them. Files are not touched; wipe them before.
+  - With O(state=described), the StorageClass and the volumes become what O(objects) says.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
 options:
   state:
     description: V(looked) changes nothing.
     type: str
-    choices: [looked, freed]
+    choices: [looked, freed, described]
     default: looked
   storage_class:
     description: Name of the StorageClass.
@@ -28,19 +29,20 @@ options:
     type: list
     elements: str
     default: []
-  wanted:
-    description: Volumes that the inventory describes. Free ones that are not among them are deleted with
-      O(state=freed); their directories stay.
+  objects:
+    description:
+      - The StorageClass and the PersistentVolumes that there are to be, applied in this order with O(state=described).
+        Free volumes that are not among them are deleted; their directories stay, and so do volumes that a claim has.
     type: list
-    elements: str
+    elements: dict
     default: []
 attributes:
   check_mode:
     description: The API server's dry run. Where no API server answers, says so and changes nothing.
     support: full
   diff_mode:
-    description: Shows no difference.
-    support: none
+    description: Shows each object that is applied or deleted.
+    support: full
 """
 
 EXAMPLES = r"""
@@ -66,8 +68,13 @@ to_free:
   type: list
   elements: str
   returned: always
-unlisted:
-  description: Free volumes that are not among O(wanted).
+applied:
+  description: Objects that were created or changed, each as C(Kind/name).
+  type: list
+  elements: str
+  returned: always
+deleted:
+  description: Names of the free volumes that were not among O(objects).
   type: list
   elements: str
   returned: always
@@ -80,8 +87,10 @@ reachable:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import apply_objects, difference
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
 
+FIELD_MANAGER = "baremetal.bigdata.storage"
 SELECTOR = "app.kubernetes.io/managed-by=baremetal.bigdata"
 
 
@@ -114,47 +123,56 @@ def problems(volumes: Sequence[Mapping[str, str]], names: Sequence[str]) -> list
     return found
 
 
+def described(kube: Kube, storage_class: str) -> dict[str, dict[str, Any]]:
+    """Name -> PersistentVolume of a StorageClass, of those that the inventory described once."""
+    return {
+        item["metadata"]["name"]: item
+        for item in kube.list("v1", "PersistentVolume", "", SELECTOR)
+        if item["spec"].get("storageClassName") == storage_class
+    }
+
+
 def main() -> None:
     module = create_module(
         {
-            "state": {"type": "str", "choices": ["looked", "freed"], "default": "looked"},
+            "state": {"type": "str", "choices": ["looked", "freed", "described"], "default": "looked"},
             "storage_class": {"type": "str", "required": True},
             "names": {"type": "list", "elements": "str", "default": []},
-            "wanted": {"type": "list", "elements": "str", "default": []},
+            "objects": {"type": "list", "elements": "dict", "default": []},
         }
     )
-    params = module.params
-    with reporting(module, lambda _why: {"volumes": [], "released": [], "to_free": [], "unlisted": []}):
+    params, differences, applied, deleted = module.params, [], [], []
+    empty = {"volumes": [], "released": [], "to_free": [], "applied": [], "deleted": []}
+    with reporting(module, lambda _why: empty):
         kube = Kube(module)
-        objects = {
-            item["metadata"]["name"]: item
-            for item in kube.list("v1", "PersistentVolume", "", SELECTOR)
-            if item["spec"].get("storageClassName") == params["storage_class"]
-        }
+        if params["state"] == "described":
+            found = apply_objects(kube, params["objects"], FIELD_MANAGER, set())
+            applied, differences = found["changes"], found["diff"]
+        objects = described(kube, params["storage_class"])
         volumes = [summary(objects[name]) for name in sorted(objects)]
         wrong = problems(volumes, params["names"])
         if wrong:
             module.fail_json(msg="\n".join(wrong))
         released = [volume["name"] for volume in volumes if volume["phase"] in ("Released", "Failed")]
         to_free = [name for name in released if name in params["names"]]
-        unlisted = [
-            volume["name"]
-            for volume in volumes
-            if volume["phase"] in ("Available", "Pending") and volume["name"] not in params["wanted"]
-        ]
         if params["state"] == "freed":
             for name in to_free:
                 kube.patch("v1", "PersistentVolume", name, None, {"spec": {"claimRef": None}})
-            for name in unlisted:
+        if params["state"] == "described":
+            wanted = {item["metadata"]["name"] for item in params["objects"]}
+            deleted = [
+                volume["name"]
+                for volume in volumes
+                if volume["phase"] in ("Available", "Pending") and volume["name"] not in wanted
+            ]
+            for name in deleted:
                 kube.delete(objects[name])
-    module.exit_json(
-        changed=params["state"] == "freed" and bool(to_free or unlisted),
-        reachable=True,
-        volumes=volumes,
-        released=released,
-        to_free=to_free,
-        unlisted=unlisted,
-    )
+                differences.append(difference(objects[name], None))
+    result = {"volumes": volumes, "released": released, "to_free": to_free, "applied": applied, "deleted": deleted}
+    if module._diff and differences:
+        result["diff"] = differences
+    changed = bool(applied or deleted or (params["state"] == "freed" and to_free))
+    module.exit_json(changed=changed, reachable=True, **result)
 
 
 if __name__ == "__main__":
