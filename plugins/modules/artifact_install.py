@@ -19,7 +19,7 @@ options:
   artifacts:
     description:
       - What to install, as the lookup P(baremetal.bigdata.artifact#lookup) returns it. Not with O(state=absent), which
-        goes by the record.
+        goes by O(names) and the record.
     type: list
     elements: dict
     suboptions:
@@ -67,11 +67,16 @@ options:
       - V(installed) puts the files in place.
       - V(fetched) only downloads and verifies what V(installed) would need, into O(cache_dir), where V(installed)
         finds it. It reports no change, since nothing on the host uses that directory. Does nothing in check mode.
-      - V(absent) removes every file that the record names and that still is what was installed, in whatever version,
-        and the record. A file that something else has replaced stays.
+      - V(absent) removes every file that the records of O(names) have and that still is what was installed, in whatever
+        version, and the records. A file that something else has replaced stays.
     type: str
     choices: [installed, fetched, absent]
     default: installed
+  names:
+    description: Names of the artifacts that are to go with O(state=absent).
+    type: list
+    elements: str
+    default: []
   ca_content:
     description: Certificates (PEM) of authorities to trust besides those of the host.
     type: str
@@ -505,10 +510,11 @@ class Installer:
 def remove(module):
     # type: (AnsibleModule) -> dict
     """Remove what the records name, and the records."""
-    state_dir, removed, names, lines = module.params["state_dir"], [], [], []
-    recorded = sorted(os.listdir(state_dir)) if os.path.isdir(state_dir) else []
-    for name in [entry[: -len(".json")] for entry in recorded if entry.endswith(".json")]:
-        record = Record(state_dir, name)
+    removed, names, lines = [], [], []
+    for name in module.params["names"]:
+        record = Record(module.params["state_dir"], name)
+        if not os.path.isfile(record.path):
+            continue
         files = record.data.get("files", {})
         doomed = [dest for dest, entry in files.items() if record.is_recorded(dest, entry)]
         names.append(name)
@@ -563,13 +569,18 @@ def main():
         argument_spec={
             "artifacts": {"type": "list", "elements": "dict", "options": artifact},
             "state": {"type": "str", "choices": ["installed", "fetched", "absent"], "default": "installed"},
+            "names": {"type": "list", "elements": "str", "default": []},
             "ca_content": {"type": "str", "default": ""},
             "timeout_seconds": {"type": "int", "default": 15},
             "retries": {"type": "int", "default": 2},
             "cache_dir": {"type": "path", "default": "/var/cache/baremetal-bigdata"},
             "state_dir": {"type": "path", "default": "/var/lib/baremetal-bigdata/artifacts"},
         },
-        required_if=[("state", "installed", ["artifacts"]), ("state", "fetched", ["artifacts"])],
+        required_if=[
+            ("state", "installed", ["artifacts"]),
+            ("state", "fetched", ["artifacts"]),
+            ("state", "absent", ["names"]),
+        ],
         supports_check_mode=True,
     )
     installer = None

@@ -265,15 +265,16 @@ def test_bad_ca_is_refused(site):
 def test_what_was_installed_goes_by_the_record_in_whatever_version(site):
     one = site.program("one", b"first")
     two = site.archive("two.tgz", {"bin/a": b"a", "bin/b": b"b"}, ["bin/a", "bin/b"])
-    site.run(one, two)
+    mirrors = site.program("registry", b"of a mirror on the same host")
+    site.run(one, two, mirrors)
     (site.tmp / "bin" / "b").write_bytes(b"someone else's")
     (site.tmp / "bin" / "theirs").write_bytes(b"theirs")
-    checked, _rc = site.run(state="absent", check=True)
+    checked, _rc = site.run(state="absent", names=["one", "two.tgz", "never"], check=True)
     assert (site.tmp / "bin" / "one").exists()
-    done, _rc = site.run(state="absent")
-    assert sorted(path.name for path in (site.tmp / "bin").iterdir()) == ["b", "theirs"]
+    done, _rc = site.run(state="absent", names=["one", "two.tgz", "never"])
+    assert sorted(path.name for path in (site.tmp / "bin").iterdir()) == ["b", "registry", "theirs"]
     assert done["removed"] == checked["removed"] == [str(site.tmp / "bin" / name) for name in ("one", "a")]
     assert done["diff"] == checked["diff"]
     assert done["diff"]["before"] == f"one 1\n  {site.tmp}/bin/one\ntwo.tgz 1\n  {site.tmp}/bin/a\n"
-    assert not site.run(state="absent")[0]["changed"]
+    assert not site.run(state="absent", names=["one", "two.tgz", "never"])[0]["changed"]
     assert site.run(one)[0]["changed_artifacts"] == ["one"]
