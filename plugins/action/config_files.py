@@ -19,7 +19,7 @@ class ActionModule(ActionBase):
     """Everything is rendered before the host is asked: a template that fails changes nothing."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("files", "backup", "unit", "state"))
+    _VALID_ARGS = frozenset(("files", "backup", "unit", "state", "look"))
 
     def run(self, tmp=None, task_vars=None):
         result = super().run(tmp, task_vars)
@@ -29,8 +29,8 @@ class ActionModule(ActionBase):
         state = self._task.args.get("state", "present")
         absent = state == "absent"
         wanted = [entry for entry in files if absent or _enabled(entry)]
-        unit = self._task.args.get("unit")
-        if not wanted and not unit:
+        unit, look = self._task.args.get("unit"), self._task.args.get("look", [])
+        if not wanted and not unit and not look:
             return {**result, "changed": False, "changed_files": []}
         self._variables = dict(task_vars)
         # The template action's line of that name, without what would differ from one controller to the next.
@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
                 "state": state,
                 "files": [_without_source(entry) if absent else self._prepared(entry) for entry in wanted],
                 "backup": self._task.args.get("backup", False),
+                "look": look,
                 "unit": unit,
             },
             task_vars=task_vars,

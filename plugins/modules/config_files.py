@@ -75,6 +75,11 @@ options:
     description: Keep a copy of each file that is replaced, beside it, with the time in its name.
     type: bool
     default: false
+  look:
+    description: Paths of files to tell about, as they are when all others are in place.
+    type: list
+    elements: path
+    default: []
   unit:
     description:
       - The systemd unit that reads the files. It is enabled, started if it does not run, and restarted if one of the
@@ -175,6 +180,7 @@ unit_steps:
 import base64
 import contextlib
 import grp
+import hashlib
 import os
 import pwd
 import re
@@ -209,6 +215,13 @@ def read(path):
         if os.path.islink(path):
             return None
         raise
+
+
+def digest(path):
+    # type: (str) -> str | None
+    """A file's SHA-256 as hexadecimal digits; None where there is no file."""
+    content = read(path)
+    return None if content is None else hashlib.sha256(content).hexdigest()
 
 
 def decode(content):
@@ -470,6 +483,8 @@ def place(module):
         result["diff"] = differences
     if module.params["backup"]:
         result["backup_files"] = backups
+    if module.params["look"]:
+        result["looked"] = {path: digest(path) for path in module.params["look"]}
     return result
 
 
@@ -500,6 +515,7 @@ def main():
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "files": {"type": "list", "elements": "dict", "required": True, "options": spec},
             "backup": {"type": "bool", "default": False},
+            "look": {"type": "list", "elements": "path", "default": []},
             "unit": {"type": "dict", "options": unit},
         },
         supports_check_mode=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import grp
+import hashlib
 import json
 import os
 import pathlib
@@ -21,9 +22,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 ME, MINE = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
 
 
-def run(*files, check=False, diff=True, backup=False, state="present"):
+def run(*files, check=False, diff=True, **options):
     """The module as Ansible runs it: its result, and what it wrote besides."""
-    parameters = {"files": [], "backup": backup, "state": state, "_ansible_check_mode": check, "_ansible_diff": diff}
+    parameters = {"files": [], **options, "_ansible_check_mode": check, "_ansible_diff": diff}
     for file in files:
         one = {key: str(value) if key == "dest" else value for key, value in file.items()}
         if isinstance(one.get("content"), (str, bytes)):
@@ -184,6 +185,14 @@ def test_binary_and_large_contents_are_not_shown(tmp_path):
     done = run({"dest": tmp_path / "a", "content": b"\xff\xfe"}, {"dest": tmp_path / "b", "content": "x" * 200_000})
     assert [diff["after"] for diff in done["diff"]] == ["(2 bytes, not text)\n", "(200000 bytes, too large to show)\n"]
     assert (tmp_path / "a").read_bytes() == b"\xff\xfe"
+
+
+def test_files_are_told_about_as_they_are_at_the_end(tmp_path):
+    look = [str(tmp_path / name) for name in ("a", "none")]
+    digest = hashlib.sha256(b"one\n").hexdigest()
+    assert run({"dest": tmp_path / "a", "content": "one\n"}, check=True, look=look)["looked"] == dict.fromkeys(look)
+    assert run({"dest": tmp_path / "a", "content": "one\n"}, look=look)["looked"] == {look[0]: digest, look[1]: None}
+    assert "looked" not in run({"dest": tmp_path / "a", "content": "one\n"})
 
 
 # --- what is to go ---
