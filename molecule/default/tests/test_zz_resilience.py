@@ -62,8 +62,10 @@ def test_a_worker_dies_and_returns(kubectl):
 
 @pytest.mark.parametrize(
     ("hosts", "actions"),
-    [(NODES, ["restart --time=5"]), ([MIRROR, *NODES], ["kill", "start"])],
-    ids=["cluster hosts restarted", "power cut of the whole site"],
+    [
+        pytest.param(NODES, ["restart --time=5"], id="cluster hosts restarted", marks=pytest.mark.long),
+        pytest.param([MIRROR, *NODES], ["kill", "start"], id="power cut of the whole site"),
+    ],
 )
 def test_all_hosts_restart_at_once(kubectl, hosts, actions):
     for action in actions:
