@@ -419,8 +419,8 @@ def remove(module):
         if result["unit_steps"]:
             after = shown_unit(found, result["unit_steps"])
             differences.append({"before_header": unit.name, "after_header": unit.name, **after})
-    if wanted and not module.check_mode:
-        unit.carry_out(result["unit_steps"], found)
+        if not module.check_mode:
+            unit.carry_out(result["unit_steps"], found)
     for params in entries:
         path = params["dest"]
         if params["state"] == "directory":

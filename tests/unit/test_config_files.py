@@ -17,6 +17,7 @@ import sys
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.modules import config_files
+from running import run_module
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ME, MINE = pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name
@@ -31,18 +32,7 @@ def run(*files, check=False, diff=True, **options):
             raw = one["content"].encode() if isinstance(one["content"], str) else one["content"]
             one["content"] = config_files.ENCODED + base64.b64encode(raw).decode()
         parameters["files"].append(one)
-    done = subprocess.run(
-        [sys.executable, config_files.__file__],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        umask=0o077,
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
-    )
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+    return run_module(config_files, parameters)
 
 
 def mode(path):

@@ -3,33 +3,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils import trees
 from ansible_collections.baremetal.bigdata.plugins.modules import tree_absent
-
-ROOT = Path(__file__).resolve().parents[2]
+from running import run_module
 
 
 def run(*paths, check=False, keep=False) -> dict:
     """The module as Ansible runs it."""
     parameters = {"paths": [str(path) for path in paths], "keep": keep, "_ansible_check_mode": check}
-    done = subprocess.run(
-        [sys.executable, tree_absent.__file__],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
-    )
-    assert done.stdout, done.stderr
-    return json.loads(done.stdout)
+    return run_module(tree_absent, parameters)
 
 
 @pytest.fixture
