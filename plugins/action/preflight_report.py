@@ -11,8 +11,10 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
-from ansible_collections.baremetal.bigdata.plugins.module_utils import artifacts, preflight
-from ansible_collections.baremetal.bigdata.plugins.plugin_utils import catalogue, role_specs
+
+from ..module_utils import artifacts
+from ..module_utils.preflight import host as preflight
+from ..plugin_utils import catalogue, role_specs
 
 try:
     from ansible._internal._datatag._tags import Origin

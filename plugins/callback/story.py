@@ -101,7 +101,8 @@ from ansible.playbook.block import Block
 from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
-from ansible_collections.baremetal.bigdata.plugins.plugin_utils import story_text as text
+
+from ..plugin_utils import story_text as text
 
 _SLOWEST_SHOWN = 5
 _SLOWEST_WRITTEN = 20

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of every module that calls the Kubernetes API through module_utils/kube_api.py."""
+"""The options of every module that calls the Kubernetes API through module_utils/kube/client.py."""
 
 from __future__ import annotations
 

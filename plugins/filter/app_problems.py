@@ -46,8 +46,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_render import stages
+from ..module_utils.app.model.load import AppError, load_app, load_cluster
+from ..module_utils.app.render.objects import stages
 
 
 def app_problems(definition: Any, cluster: Any, names: Mapping[str, str] | None = None) -> list[str]:

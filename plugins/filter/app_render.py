@@ -47,13 +47,11 @@ _value:
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import (
-    cluster_selector,
-    discovery_name,
-)
+
+from ..module_utils.app.model.load import AppError, load_app, load_cluster
+from ..module_utils.app.render import guest
+from ..module_utils.app.render import objects as engine
+from ..module_utils.app.render.names import cluster_selector, discovery_name
 
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
@@ -76,7 +74,7 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
         "objects": [item for stage in stages for item in stage["objects"]],
         "stages": stages,
         "live_roles": {stage["role"]: stage["plan"]["live_role"] for stage in stages if stage["plan"]["live_role"]},
-        "guest": app_guest.guest_plan(loaded),
+        "guest": guest.guest_plan(loaded),
     }
 
 

@@ -68,8 +68,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_kubedirector
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import SERVICE_TYPES
+
+from ..module_utils.app.dialects.kubedirector import translate
+from ..module_utils.app.model.load import SERVICE_TYPES
 
 
 def app_translate(
@@ -83,8 +84,8 @@ def app_translate(
         kinds = ", ".join(SERVICE_TYPES)
         raise AnsibleFilterError(f"service_type: expected one of {kinds}, found {service_type!r}")
     try:
-        found = app_kubedirector.translate(definition, cluster or None, namespace, service_type, images)
-    except app_kubedirector.DialectError as error:
+        found = translate.translate(definition, cluster or None, namespace, service_type, images)
+    except translate.DialectError as error:
         what = {"definition": "the app definition", "cluster": "the cluster", "images": "the images"}[error.document]
         raise AnsibleFilterError(f"{what} cannot be used:\n{error}") from None
     return {"app": found.app, "cluster": found.cluster, "notes": found.notes, "record": found.record}

@@ -146,7 +146,10 @@ from urllib.parse import quote
 import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, discovery, kube_api
+
+from ..module_utils.app.run import live as app_live
+from ..module_utils.discovery import roster as discovery
+from ..module_utils.kube import client
 
 NAMES = ("app_members.yml", "app_members.yaml")
 # Names that Ansible has given a meaning.
@@ -250,7 +253,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if found is None:
             try:
                 found = self.find(directory)
-            except (kube_api.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
+            except (client.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
                 raise AnsibleParserError(f"{path}: {error}") from error
             if user_cache:
                 self._cache[key] = found
@@ -286,7 +289,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def find(self, directory: str) -> dict[str, Any]:
         """The members, and who did not say a live role."""
-        access = kube_api.load_kubeconfig(self.kubeconfig(directory), self.get_option("context"))
+        access = client.load_kubeconfig(self.kubeconfig(directory), self.get_option("context"))
         namespaces = self.get_option("namespaces") or [access.namespace]
         if self.get_option("all_namespaces"):
             if self.get_option("namespaces"):
@@ -305,7 +308,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with kube_api.KubeApi(access) as api:
+            with client.KubeApi(access) as api:
                 for namespace in namespaces:
                     self._list(api, namespace, selector, roster)
                 if self.get_option("racks") and roster.nodes():
@@ -322,12 +325,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return {"members": members, "findings": findings}
 
     @staticmethod
-    def _list(api: kube_api.KubeApi, namespace: str, selector: str, roster: discovery.Roster) -> None:
+    def _list(api: client.KubeApi, namespace: str, selector: str, roster: discovery.Roster) -> None:
         base = f"/api/v1/namespaces/{quote(namespace, safe='')}" if namespace else "/api/v1"
         for last in (False, False, True):
             try:
                 return projections(api.list_chunks(f"{base}/pods", labelSelector=selector), roster)
-            except kube_api.Expired:
+            except client.Expired:
                 # What the chunks so far gave is read again; who left meanwhile is gone by its phase or by its absence.
                 if last:
                     raise
@@ -336,17 +339,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                         roster.drop({"metadata": {"name": member["pod"], "namespace": member["namespace"]}})
         return None
 
-    def _nodes(self, api: kube_api.KubeApi, names: set[str]) -> dict[str, Any]:
+    def _nodes(self, api: client.KubeApi, names: set[str]) -> dict[str, Any]:
         nodes = {}
         try:
             for chunk in api.list_chunks("/api/v1/nodes", metadata_only=True):
                 for node in chunk["items"] or ():
                     if node["metadata"]["name"] in names:
                         nodes[node["metadata"]["name"]] = discovery.project_node(node, self.get_option("rack_label"))
-        except kube_api.KubeApiError as error:
+        except client.KubeApiError as error:
             if error.status != 403:
                 raise
-            raise kube_api.KubeApiError(f"{error} Or do without, by racks: false.", 403, error.reason) from error
+            raise client.KubeApiError(f"{error} Or do without, by racks: false.", 403, error.reason) from error
         return nodes
 
     def _definition(self, path: str) -> dict[str, Any]:
@@ -362,7 +365,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _ask(
         self,
-        api: kube_api.KubeApi,
+        api: client.KubeApi,
         members: list[dict[str, Any]],
         probes: dict[str, app_live.Probe],
         definitions: list[dict[str, Any]],

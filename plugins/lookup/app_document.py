@@ -52,8 +52,9 @@ from pathlib import Path
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_documents
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError
+
+from ..module_utils.app.dialects import document as app_documents
+from ..module_utils.app.model.load import AppError
 
 KINDS = {"app": app_documents.APP_KINDS, "cluster": app_documents.CLUSTER_KINDS}
 

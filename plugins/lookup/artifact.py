@@ -74,8 +74,9 @@ _raw:
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.baremetal.bigdata.plugins.module_utils.artifacts import ArtifactError, architecture, artifact
-from ansible_collections.baremetal.bigdata.plugins.plugin_utils.catalogue import load
+
+from ..module_utils.artifacts import ArtifactError, architecture, artifact
+from ..plugin_utils.catalogue import load
 
 
 class LookupModule(LookupBase):

@@ -95,13 +95,8 @@ volumes:
 
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
-    PRUNED_KINDS,
-    apply_objects,
-    difference,
-    identity,
-)
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
+from ..module_utils.app.compare import PRUNED_KINDS, apply_objects, difference, identity
+from ..module_utils.kube.objects import Kube, create_module, reporting
 
 
 def apply_all(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:

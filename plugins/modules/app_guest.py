@@ -109,17 +109,10 @@ try:
 except ImportError:
     yaml = None
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest as guest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import identity, masked, normalise
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import (
-    CommandFailed,
-    Kube,
-    Unreachable,
-    create_module,
-    reason,
-    reporting,
-)
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import namespace_object
+from ..module_utils.app.compare import identity, masked, normalise
+from ..module_utils.app.render import guest
+from ..module_utils.app.render.names import namespace_object
+from ..module_utils.kube.objects import CommandFailed, Kube, Unreachable, create_module, reason, reporting
 
 PAUSE = 1.0
 # A question to the agent, which answers from files.

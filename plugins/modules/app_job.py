@@ -83,9 +83,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import LABEL_MANAGER, MANAGER
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import member
+from ..module_utils.app.render.names import LABEL_MANAGER, MANAGER
+from ..module_utils.app.run.status import member
+from ..module_utils.kube.objects import Kube, Unreachable, create_module, reason
 
 LINES = 200
 # Seconds after its end until Kubernetes removes a Job whose run was interrupted.

@@ -74,9 +74,9 @@ waited:
   returned: when something was done
 """
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module, reason
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_leave import Refused, leave_one, restart_one
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import RoleWatch
+from ..module_utils.app.run.leave import Refused, leave_one, restart_one
+from ..module_utils.app.run.watch import RoleWatch
+from ..module_utils.kube.objects import Kube, Unreachable, create_module, reason
 
 
 def main() -> None:

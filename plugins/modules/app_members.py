@@ -62,8 +62,8 @@ waited:
 
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reason
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import Deadline, RoleWatch, View, until
+from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
+from ..module_utils.kube.objects import Kube, create_module, reason
 
 
 def main() -> None:

@@ -91,18 +91,11 @@ summary:
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import (
-    PRUNED_KINDS,
-    SCALED_KINDS,
-    apply_objects,
-    difference,
-    fixed_fields,
-    identity,
-)
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_leave import Leaving, Refused
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import leave_order, restart_order
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_watch import RoleWatch
+from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, apply_objects, difference, fixed_fields, identity
+from ..module_utils.app.run.leave import Leaving, Refused
+from ..module_utils.app.run.status import leave_order, restart_order
+from ..module_utils.app.run.watch import RoleWatch
+from ..module_utils.kube.objects import Kube, create_module, reporting
 
 
 def refuse_fixed(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:

@@ -70,8 +70,8 @@ import secrets
 import string
 from collections.abc import Callable, Mapping, Sequence
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_names import namespace_object
+from ..module_utils.app.render.names import namespace_object
+from ..module_utils.kube.objects import Kube, create_module, reporting
 
 MANAGER = "baremetal.bigdata.secret"
 # Letters and digits only, so that it means the same in every language and on every command line.

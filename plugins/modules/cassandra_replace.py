@@ -59,13 +59,8 @@ replaced:
 import json
 import time
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import (
-    CommandFailed,
-    Kube,
-    Unreachable,
-    create_module,
-)
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import member
+from ..module_utils.app.run.status import member
+from ..module_utils.kube.objects import CommandFailed, Kube, Unreachable, create_module
 
 MEMBER = ["python3", "/etc/baremetal-bigdata/member.py"]
 CONTAINER = "app"

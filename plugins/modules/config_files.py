@@ -189,8 +189,9 @@ import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
-from ansible_collections.baremetal.bigdata.plugins.module_utils.systemd_unit import Unit, UnitError
-from ansible_collections.baremetal.bigdata.plugins.module_utils.systemd_unit import shown as shown_unit
+
+from ..module_utils.host.unit import Unit, UnitError
+from ..module_utils.host.unit import shown as shown_unit
 
 # How contents come from the action plugin.
 ENCODED = "base64:"

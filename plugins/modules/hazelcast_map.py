@@ -135,8 +135,9 @@ except ImportError:
     HAZELCAST_ERROR = traceback.format_exc()
 
 from ansible.module_utils.basic import missing_required_lib
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, Unreachable, create_module
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_status import member
+
+from ..module_utils.app.run.status import member
+from ..module_utils.kube.objects import Kube, Unreachable, create_module
 
 BATCH = 1000
 

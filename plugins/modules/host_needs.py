@@ -81,7 +81,8 @@ import os
 import re
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.bigdata.plugins.module_utils.systemd_unit import Unit
+
+from ..module_utils.host.unit import Unit
 
 # A kernel may have the feature built in, and then it has no module to load.
 BR_NETFILTER = "/proc/sys/net/bridge"

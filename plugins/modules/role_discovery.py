@@ -495,7 +495,10 @@ import typing as t
 from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, discovery, kube_api
+
+from ..module_utils.app.run import live as app_live
+from ..module_utils.discovery import roster as discovery
+from ..module_utils.kube import client
 
 # After the connection to a server that has answered once is lost, try again after this many seconds.
 RECONNECT_SECONDS = 1.0
@@ -503,7 +506,7 @@ RECONNECT_SECONDS = 1.0
 ASK_SECONDS = 2.0
 
 
-def load_pods(api: kube_api.KubeApi, path: str, roster: discovery.Roster, selector: str, chunk_size: int) -> str:
+def load_pods(api: client.KubeApi, path: str, roster: discovery.Roster, selector: str, chunk_size: int) -> str:
     """Read all pods into the roster, from the start again where the list expired; the version to watch from."""
     for last_attempt in (False, False, True):
         roster.clear()
@@ -515,7 +518,7 @@ def load_pods(api: kube_api.KubeApi, path: str, roster: discovery.Roster, select
                     roster.put(pod)
                 del chunk
             return version
-        except kube_api.Expired:
+        except client.Expired:
             if last_attempt:
                 raise
     raise AssertionError("unreachable")
@@ -527,7 +530,7 @@ def pause(deadline: float) -> None:
 
 
 def wait_for(
-    api: kube_api.KubeApi,
+    api: client.KubeApi,
     path: str,
     roster: discovery.Roster,
     selector: str,
@@ -554,15 +557,15 @@ def wait_for(
             # A server or proxy that ends watches at once is not asked in a tight loop.
             if time.monotonic() - began < RECONNECT_SECONDS:
                 pause(deadline)
-        except kube_api.Expired:
+        except client.Expired:
             version = ""
-        except kube_api.ConnectionLost:
+        except client.ConnectionLost:
             # What happened meanwhile is read from the history, or by a new list where that has expired.
             pause(deadline)
     return version
 
 
-def read_nodes(api: kube_api.KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
+def read_nodes(api: client.KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
     """Rack and host name of these nodes, from the metadata of all."""
     nodes = {}
     for chunk in api.list_chunks("/api/v1/nodes", limit=chunk_size, metadata_only=True):
@@ -572,7 +575,7 @@ def read_nodes(api: kube_api.KubeApi, names: set[str], rack_label: str, chunk_si
     return nodes
 
 
-def read_services(api: kube_api.KubeApi, path: str, chunk_size: int) -> list[dict[str, t.Any]]:
+def read_services(api: client.KubeApi, path: str, chunk_size: int) -> list[dict[str, t.Any]]:
     """The Services of a namespace."""
     services: list[dict[str, t.Any]] = []
     for chunk in api.list_chunks(path, limit=chunk_size):
@@ -585,19 +588,19 @@ def optional(option: str) -> t.Iterator[None]:
     """Name the option that does without, where the user has no right to read something."""
     try:
         yield
-    except kube_api.KubeApiError as error:
+    except client.KubeApiError as error:
         if error.status != 403:
             raise
-        raise kube_api.KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
+        raise client.KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
 
 
-def publish(api: kube_api.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
+def publish(api: client.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
     """Apply the discovery ConfigMap where it is not as wanted: whether it changed, and the difference."""
     metadata = wanted["metadata"]
     path = api.path("v1", "ConfigMap", metadata["namespace"], metadata["name"])
     try:
         live = api.get(path)
-    except kube_api.KubeApiError as error:
+    except client.KubeApiError as error:
         if error.status != 404:
             raise
         live = None
@@ -605,7 +608,7 @@ def publish(api: kube_api.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -
         return False, {}
     try:
         api.apply(path, wanted, discovery.FIELD_MANAGER, check_mode)
-    except kube_api.KubeApiError as error:
+    except client.KubeApiError as error:
         # A namespace that a dry run did not make cannot take the dry run of what belongs into it.
         if not (check_mode and error.status == 404):
             raise
@@ -621,7 +624,7 @@ def publish(api: kube_api.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -
 class Request:
     """What the module's options ask for, checked."""
 
-    def __init__(self, params: dict[str, t.Any], access: kube_api.ClusterAccess) -> None:
+    def __init__(self, params: dict[str, t.Any], access: client.ClusterAccess) -> None:
         self.expect = discovery.parse_expect(params["expect"] or {})
         self.expect_live = discovery.parse_expect(params["expect_live"] or {}, "expect_live")
         self.namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
@@ -657,7 +660,7 @@ class Request:
 
 
 def look(
-    module: AnsibleModule, api: kube_api.KubeApi, roster: discovery.Roster, request: Request
+    module: AnsibleModule, api: client.KubeApi, roster: discovery.Roster, request: Request
 ) -> tuple[float, list[str]]:
     """Fill the roster, and wait if asked to: how long that took, and what members did not answer."""
     params, path = module.params, f"{request.base}/pods"
@@ -685,7 +688,7 @@ def look(
 
 def discover(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    access = kube_api.load_kubeconfig(params["kubeconfig"], params["context"])
+    access = client.load_kubeconfig(params["kubeconfig"], params["context"])
     request = Request(params, access)
     roster = discovery.Roster(
         params["role_label"],
@@ -693,7 +696,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
         include_finished=params["include_finished"],
         cluster_domain=params["cluster_domain"],
     )
-    with kube_api.KubeApi(access) as api:
+    with client.KubeApi(access) as api:
         waited, findings = look(module, api, roster, request)
         unmet = [] if roster.met(request.expect, request.until) else roster.unmet(request.expect, request.until)
         unmet += roster.live_unmet(request.expect_live, findings)
@@ -745,7 +748,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            kube_api.ARGUMENT_SPEC,
+            client.ARGUMENT_SPEC,
             namespace={"type": "str"},
             all_namespaces={"type": "bool", "default": False},
             app={"type": "str"},
@@ -781,7 +784,7 @@ def main() -> None:
     gc.disable()
     try:
         result = discover(module)
-    except (kube_api.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
+    except (client.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

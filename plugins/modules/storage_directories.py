@@ -73,7 +73,8 @@ import pwd
 import stat
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.bigdata.plugins.module_utils.trees import Refused, delete, entries
+
+from ..module_utils.host.trees import Refused, delete, entries
 
 
 def identifier(database, name, what):

@@ -87,8 +87,8 @@ reachable:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_compare import apply_objects, difference
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kube import Kube, create_module, reporting
+from ..module_utils.app.compare import apply_objects, difference
+from ..module_utils.kube.objects import Kube, create_module, reporting
 
 FIELD_MANAGER = "baremetal.bigdata.storage"
 SELECTOR = "app.kubernetes.io/managed-by=baremetal.bigdata"

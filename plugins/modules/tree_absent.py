@@ -55,13 +55,8 @@ import glob
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.baremetal.bigdata.plugins.module_utils.trees import (
-    Refused,
-    delete,
-    entries,
-    mount_points,
-    refuse_mounts,
-)
+
+from ..module_utils.host.trees import Refused, delete, entries, mount_points, refuse_mounts
 
 
 def matching(patterns):

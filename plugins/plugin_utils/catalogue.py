@@ -9,7 +9,8 @@ import os
 import pathlib
 
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils.artifacts import ArtifactError
+
+from ..module_utils.artifacts import ArtifactError
 
 PINNED = pathlib.Path(__file__).resolve().parents[2] / "artifacts" / "artifacts.yml"
 

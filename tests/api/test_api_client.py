@@ -10,8 +10,8 @@ import threading
 import time
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils import kube_api
-from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery import ROLE_LABEL, Expectation, Roster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import ROLE_LABEL, Expectation, Roster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client as kube_api
 from ansible_collections.baremetal.bigdata.plugins.modules import role_discovery
 from loopback_api import run_api_server
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_names
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import names
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 
 ROOT = Path(__file__).resolve().parents[2]
 HAZELCAST = yaml.safe_load((ROOT / "roles/hazelcast/files/app.yml").read_text())
@@ -35,7 +35,7 @@ def run(run_module):
         parameters = {
             "namespace": cluster.namespace,
             "objects": engine.render(cluster),
-            "selector": app_names.cluster_selector(cluster),
+            "selector": names.cluster_selector(cluster),
             **arguments,
         }
         return run_module("app_apply", parameters, *flags, env=env)
@@ -109,7 +109,7 @@ def test_what_is_no_longer_wanted_goes_and_what_is_foreign_stays(api_server, run
     claim = {
         "metadata": {
             "name": "data",
-            "labels": {app_names.LABEL_CLUSTER: "hazelcast", app_names.LABEL_APP: "hazelcast"},
+            "labels": {names.LABEL_CLUSTER: "hazelcast", names.LABEL_APP: "hazelcast"},
         },
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }

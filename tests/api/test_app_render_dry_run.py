@@ -12,9 +12,13 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_documents, app_render
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_kubedirector import record, translate
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects import document as app_documents
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.translate import (
+    record,
+    translate,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures/kubedirector"

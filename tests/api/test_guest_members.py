@@ -22,8 +22,8 @@ from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest as guest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
 from kubelet import Kubelet, StreamHandler
 
 PACKAGE = {"package": "file:///opt/configscripts/appconfig.tgz"}

@@ -11,7 +11,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_live, kube_api, kube_stream
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client as kube_api
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import stream
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def pod(api_server, node):
 
 
 def run(api, pod, *command, timeout=20):
-    return kube_stream.run(api, *pod, "app", command, timeout)
+    return stream.run(api, *pod, "app", command, timeout)
 
 
 def test_a_commands_output_errors_and_exit_code(api, node, pod):
@@ -59,7 +61,7 @@ def test_output_of_any_length_comes_whole(api, node, pod, size):
 
 
 def test_more_output_than_an_answer_is_refused(api, node, pod, monkeypatch):
-    monkeypatch.setattr(kube_stream, "MAX_OUTPUT_BYTES", 1000)
+    monkeypatch.setattr(stream, "MAX_OUTPUT_BYTES", 1000)
     node.command = lambda _pod, _command: (0, "x" * 900, "y" * 900)
     with pytest.raises(kube_api.KubeApiError, match="cat: more than 1000 bytes of output"):
         run(api, pod, "cat")
@@ -68,7 +70,7 @@ def test_more_output_than_an_answer_is_refused(api, node, pod, monkeypatch):
 def test_a_command_that_does_not_end_is_left_in_time(api, node, pod):
     node.command = lambda _pod, _command: None
     started = time.monotonic()
-    with pytest.raises(kube_stream.CommandFailed, match=r"sleep 99 did not end within 1 s: started") as error:
+    with pytest.raises(stream.CommandFailed, match=r"sleep 99 did not end within 1 s: started") as error:
         run(api, pod, "sleep", "99", timeout=1)
     assert error.value.returncode is None
     assert time.monotonic() - started < 5
@@ -76,8 +78,8 @@ def test_a_command_that_does_not_end_is_left_in_time(api, node, pod):
 
 def test_a_command_that_fails_says_why(api, node, pod):
     node.command = lambda _pod, _command: (2, "", "no such keyspace\n")
-    with pytest.raises(kube_stream.CommandFailed, match="nodetool x ended with 2: no such keyspace") as error:
-        app_live.run(api, *pod, "app", ["nodetool", "x"], 20)
+    with pytest.raises(stream.CommandFailed, match="nodetool x ended with 2: no such keyspace") as error:
+        live.run(api, *pod, "app", ["nodetool", "x"], 20)
     assert (error.value.returncode, error.value.output) == (2, "no such keyspace")
 
 
@@ -86,16 +88,16 @@ def test_a_command_reads_what_it_is_given(api, node, pod, size):
     text = ("0123456789" * (size // 10 + 1))[:size]
     node.reads = size
     try:
-        assert kube_stream.run(api, *pod, "app", ["cat"], stdin=text) == (0, text, "")
+        assert stream.run(api, *pod, "app", ["cat"], stdin=text) == (0, text, "")
     finally:
         node.reads = 0
 
 
 def test_what_the_server_refuses_is_told(api, api_server, pod):
     with pytest.raises(kube_api.KubeApiError, match='pods "gone" not found'):
-        kube_stream.run(api, pod[0], "gone", "app", ["true"])
+        stream.run(api, pod[0], "gone", "app", ["true"])
     with pytest.raises(kube_api.KubeApiError, match="container other is not valid for pod p"):
-        kube_stream.run(api, *pod, "other", ["true"])
+        stream.run(api, *pod, "other", ["true"])
     limited = kube_api.KubeApi(kube_api.load_kubeconfig(str(api_server.kubeconfig_limited)))
     with pytest.raises(kube_api.KubeApiError, match="on 'pods/exec'") as error:
         run(limited, pod, "true")
@@ -152,7 +154,7 @@ def exchange(port, content):
 def test_a_forwarded_port_carries_bytes_both_ways(api, node, pod, echo):
     node.ports = {5701: echo}
     content = bytes(range(256)) * 2000
-    with kube_stream.forward(api, *pod, 5701) as port:
+    with stream.forward(api, *pod, 5701) as port:
         assert exchange(port, b"x") == b"x"
         assert exchange(port, content) == content
         with ThreadPoolExecutor(4) as pool:
@@ -166,5 +168,5 @@ def test_a_forwarded_port_carries_bytes_both_ways(api, node, pod, echo):
 def test_a_port_that_nobody_listens_at_ends_the_connection(api, node, pod):
     node.ports = {}
     # The byte is on its way when the connection ends, so it may end by a reset.
-    with kube_stream.forward(api, *pod, 5701) as port, contextlib.suppress(ConnectionError):
+    with stream.forward(api, *pod, 5701) as port, contextlib.suppress(ConnectionError):
         assert exchange(port, b"x") == b""

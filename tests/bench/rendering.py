@@ -23,8 +23,8 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects
 
 # Of an app of ten roles and 25 services: seconds to read and render it, as a part of the time to parse its YAML.
 BUDGET = {"seconds": 0.2, "ratio": 0.5}
@@ -76,7 +76,7 @@ def measure(name: str, definition: dict[str, Any], repeat: int) -> dict[str, Any
     chosen = settings(definition)
 
     def render() -> list[dict[str, Any]]:
-        return app_render.render(load_cluster(chosen, load_app(definition)))
+        return objects.render(load_cluster(chosen, load_app(definition)))
 
     parsing, rendering = seconds(lambda: yaml.safe_load(text), repeat), seconds(render, repeat)
     return {

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def run_module(module: ModuleType, parameters: dict[str, Any]) -> dict[str, Any]:
     """The result of *module*, under a umask that lets nobody else in. Fails where it prints none."""
     done = subprocess.run(
-        [sys.executable, module.__file__],
+        [sys.executable, "-m", module.__name__],
         input=json.dumps({"ANSIBLE_MODULE_ARGS": parameters}),
         capture_output=True,
         text=True,

@@ -8,13 +8,13 @@ import os
 import pathlib
 import socket
 import subprocess
-import sys
 import tarfile
 import time
 import urllib.request
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.modules import registry_image
+from running import run_module
 
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "baremetal-bigdata/artifacts"
 PROGRAMS = sorted(CACHE.glob("go-registry-*/registry"))
@@ -84,14 +84,7 @@ def run(address, directory, digest, check=False, tag="1"):
         "_ansible_check_mode": check,
         "_ansible_remote_tmp": str(directory),
     }
-    done = subprocess.run(
-        [sys.executable, registry_image.__file__],
-        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return json.loads(done.stdout)
+    return run_module(registry_image, arguments)
 
 
 def test_push_once(registry, tmp_path):

@@ -11,7 +11,8 @@ import pytest
 from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.baremetal.bigdata.plugins.action.preflight_report import check_value
-from ansible_collections.baremetal.bigdata.plugins.module_utils import artifacts, preflight
+from ansible_collections.baremetal.bigdata.plugins.module_utils import artifacts
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight import host as preflight
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import catalogue, role_specs
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_guest as guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests/fixtures/kubedirector/lab"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils import app_render as engine
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.modules import app_job
 
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_model import load_app, load_cluster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app_render import render
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.objects import render
 from test_symphony_standin import ENTITLEMENT, Machine, free_ports, wait_for
 
 ROOT = Path(__file__).parents[2]

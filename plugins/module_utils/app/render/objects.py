@@ -1,0 +1,356 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an app cluster to Kubernetes objects: pure functions.
+
+``stages`` returns the objects role by role, in the order in which roles start, each with a ``plan``: what a run
+needs to know to see the role's members in, and to take some of them away.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..compare import identity
+from ..model.load import AppCluster, AppError, Check, LeaveStep, LiveRole, Problem, Role, Service
+from . import guest
+from .names import (
+    ANNOTATION_FIXED,
+    ANNOTATION_TEMPLATE,
+    ANNOTATION_URL,
+    CONTAINER,
+    LABEL_POD_NAME,
+    api_object,
+    discovery_name,
+    member_hosts,
+    member_labels,
+    member_selector,
+    namespace_object,
+    peers,
+    role_domain,
+    service_name,
+    tokens_name,
+    workload_name,
+)
+from .pod import pod_template, pod_volumes
+from .text import file_text, substitute, words
+
+# What only a run knows, and puts into the commands of a leaving member.
+RUN_TIME_PLACEHOLDERS = ("member.name", "member.ip", "member.host", "remaining")
+
+
+def placeholders(cluster: AppCluster) -> dict[str, Any]:
+    """What ``$(...)`` may name in a definition's texts."""
+    values: dict[str, Any] = {
+        "cluster.name": cluster.name,
+        "cluster.namespace": cluster.namespace,
+        "cluster.dns_domain": cluster.dns_domain,
+        "app.name": cluster.app.name,
+        "app.version": cluster.app.version,
+    }
+    for name, value in cluster.parameters.items():
+        values[f"parameters.{name}"] = value
+    for service in cluster.app.services:
+        values[f"services.{service.id}.name"] = service_name(cluster, service)
+        values[f"services.{service.id}.port"] = service.port
+    for role in cluster.app.roles:
+        values[f"roles.{role.id}.members"] = cluster.roles[role.id].members
+        values[f"roles.{role.id}.service"] = workload_name(cluster, role)
+        values[f"roles.{role.id}.domain"] = role_domain(cluster, role)
+        values[f"roles.{role.id}.hosts"] = ",".join(member_hosts(cluster, role))
+    return values
+
+
+def render(cluster: AppCluster) -> list[dict[str, Any]]:
+    """All objects of a cluster, in the order in which they can be applied."""
+    return [item for stage in stages(cluster) for item in stage["objects"]]
+
+
+def stages(cluster: AppCluster) -> list[dict[str, Any]]:
+    """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share."""
+    values = placeholders(cluster)
+    result = []
+    for number, role in enumerate(start_order(cluster)):
+        objects = _role_objects(cluster, role, values)
+        # The controller comes last.
+        template = objects[-1]["spec"]["template"]
+        result.append(
+            {
+                "role": role.id,
+                "objects": objects if number else _shared_objects(cluster) + objects,
+                "plan": _plan(cluster, role, values, template),
+            }
+        )
+    _refuse_same_names(cluster, values, [item for stage in result for item in stage["objects"]])
+    return result
+
+
+def reserved(cluster: AppCluster) -> list[str]:
+    """Objects of a cluster that others make, each as ``Kind/name``."""
+    return [
+        f"ConfigMap/{discovery_name(cluster)}",
+        f"Secret/{tokens_name(cluster)}",
+        f"Secret/{guest.guest_name(cluster.name)}",
+    ]
+
+
+def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> None:
+    """Names are put together from those of roles and services, so two of them may become one."""
+    seen = set(reserved(cluster))
+    for item in objects:
+        name = identity(item)
+        if name in seen:
+            remedy = "Rename one of the roles or services that make this name."
+            raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
+        seen.add(name)
+    for role in cluster.app.roles:
+        # Kubernetes would take the claim and leave out the other without a word.
+        others = {volume["name"] for volume in pod_volumes(cluster, role, values)}
+        for volume in role.storage:
+            if volume.id in others:
+                raise AppError([Problem(f"spec.roles.{role.id}.storage", "an id that no volume of the engine has",
+                                        volume.id, "Rename the volume.")])  # fmt: skip
+
+
+def start_order(cluster: AppCluster) -> list[Role]:
+    """Roles so that each comes after those it starts after, otherwise as defined."""
+    ordered: list[Role] = []
+
+    def add(role: Role) -> None:
+        for name in role.starts_after:
+            if all(done.id != name for done in ordered):
+                add(cluster.app.role(name))
+        if role not in ordered:
+            ordered.append(role)
+
+    for role in cluster.app.roles:
+        add(role)
+    return ordered
+
+
+def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    run_time = {name: f"$({name})" for name in RUN_TIME_PLACEHOLDERS}
+
+    def ask(check: Check | None, where: str) -> dict[str, Any] | None:
+        if check is None:
+            return None
+        known = {**values, **run_time} if where.startswith("leave.") else values
+        where = f"roles.{role.id}.{where}"
+        if check.http:
+            service = cluster.app.service(check.http.service)
+            path = substitute(check.http.path, known, where)
+            asked = {"port": service.port, "path": path, "json": check.http.json}
+            return {**asked, "scheme": "https"} if service.scheme == "https" else asked
+        return {"command": words(check.command, known, where)}
+
+    def step(found: LeaveStep | None, name: str) -> dict[str, Any] | None:
+        if found is None:
+            return None
+        at = member_selector(cluster, cluster.app.role(found.at)) if found.at else ""
+        return {"check": ask(found.check, f"leave.{name}"), "at": at}
+
+    def probe(found: LiveRole) -> dict[str, Any]:
+        """As role_discovery takes it in its option live_roles."""
+        question = ask(found.check, "live_role")
+        question = {"http": question} if found.check.http else question
+        return {**question, "match": found.match, "names": dict(found.names)}
+
+    health, live = role.health, role.live_role
+    return {
+        "role": role.id,
+        "kind": role.controller,
+        "name": workload_name(cluster, role),
+        "members": cluster.roles[role.id].members if role.controller != "DaemonSet" else None,
+        "selector": member_selector(cluster, role),
+        "container": CONTAINER,
+        "template_hash": template["metadata"]["annotations"][ANNOTATION_TEMPLATE],
+        "checks": {"members": ask(health.members, "health"), "safe": ask(health.safe, "health")},
+        # Whom the checks are asked: a selector, empty for this role's own members.
+        "at": member_selector(cluster, cluster.app.role(health.at)) if health.at else "",
+        # Controllers whose members the app counts together with this role's.
+        "counts": [
+            {"kind": other.controller, "name": workload_name(cluster, other)}
+            for other in map(cluster.app.role, health.counts)
+            if other.id != role.id
+        ],
+        "live_role": live and probe(live),
+        "restart_last": list(role.restart_last),
+        "leave": {name: step(getattr(role.leave, name), name) for name in ("allowed", "announce", "done")},
+        "domain": role_domain(cluster, role),
+        "guest": role.guest is not None,
+    }
+
+
+def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
+    objects: list[dict[str, Any]] = []
+    if cluster.create_namespace:
+        objects.append(namespace_object(cluster.namespace))
+    objects.append(api_object(cluster, "v1", "ServiceAccount", cluster.name, automountServiceAccountToken=False))
+    if cluster.app.api_access:
+        objects.extend(_api_access(cluster))
+    if any(role.guest for role in cluster.app.roles):
+        objects.append(guest.agent_object(cluster))
+    budgeted = [role for role in cluster.app.roles if role.controller != "DaemonSet"]
+    if cluster.app.disruption_budget == "cluster" and budgeted:
+        # None for each role then: Kubernetes evicts no pod that is in two.
+        objects.append(_budget(cluster, cluster.name, peers(cluster, budgeted[0])))
+    return objects
+
+
+def _api_access(cluster: AppCluster) -> list[dict[str, Any]]:
+    group = "rbac.authorization.k8s.io"
+    rules = [
+        {"apiGroups": list(rule.groups), "resources": list(rule.resources), "verbs": list(rule.verbs)}
+        for rule in cluster.app.api_access
+    ]
+    subject = {"kind": "ServiceAccount", "name": cluster.name, "namespace": cluster.namespace}
+    return [
+        api_object(cluster, f"{group}/v1", "Role", cluster.name, rules=rules),
+        api_object(
+            cluster,
+            f"{group}/v1",
+            "RoleBinding",
+            cluster.name,
+            roleRef={"apiGroup": group, "kind": "Role", "name": cluster.name},
+            subjects=[subject],
+        ),
+    ]
+
+
+def _role_objects(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    settings = cluster.roles[role.id]
+    contents = {item.name: file_text(item, settings.config.get(item.name), values) for item in role.config_files}
+    objects = _configuration(cluster, role, contents)
+    objects.append(_headless_service(cluster, role))
+    objects.extend(_client_services(cluster, role))
+    if cluster.app.disruption_budget == "role" and role.controller != "DaemonSet":
+        objects.append(_budget(cluster, workload_name(cluster, role), peers(cluster, role), role))
+    objects.append(_workload(cluster, role, pod_template(cluster, role, contents, values)))
+    return objects
+
+
+def _configuration(cluster: AppCluster, role: Role, contents: Mapping[str, str]) -> list[dict[str, Any]]:
+    plain = {item.name: contents[item.name] for item in role.config_files if not item.secret}
+    secret = {item.name: contents[item.name] for item in role.config_files if item.secret}
+    name = workload_name(cluster, role)
+    objects = []
+    if plain:
+        objects.append(api_object(cluster, "v1", "ConfigMap", name, role, data=plain))
+    if secret:
+        # Not stringData: the API server never returns it, so it would look changed in every run.
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}
+        objects.append(api_object(cluster, "v1", "Secret", name, role, type="Opaque", data=encoded))
+    return objects
+
+
+def _port(service: Service) -> dict[str, Any]:
+    return {"name": service.id, "port": service.port, "protocol": service.protocol, "targetPort": service.id}
+
+
+def _headless_service(cluster: AppCluster, role: Role) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "clusterIP": "None",
+        "selector": member_labels(cluster, role),
+        # Members find each other before they are ready: that is how they become ready.
+        "publishNotReadyAddresses": True,
+    }
+    ports = [_port(cluster.app.service(name)) for name in role.services]
+    if ports:
+        spec["ports"] = ports
+    return api_object(cluster, "v1", "Service", workload_name(cluster, role), role, spec=spec)
+
+
+def _client_services(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
+    objects = []
+    published = [service for service in map(cluster.app.service, role.services) if service.published]
+    for service in published:
+        name = service_name(cluster, service, role)
+        objects.append(_client_service(cluster, role, name, member_labels(cluster, role), [service]))
+    own = [service for service in published if service.per_member]
+    if own and role.controller == "StatefulSet":
+        for number in range(cluster.roles[role.id].members):
+            member = f"{workload_name(cluster, role)}-{number}"
+            objects.append(_client_service(cluster, role, member, {LABEL_POD_NAME: member}, own, shared=False))
+    return objects
+
+
+def _client_service(
+    cluster: AppCluster,
+    role: Role,
+    name: str,
+    selector: Mapping[str, str],
+    services: list[Service],
+    shared: bool = True,
+) -> dict[str, Any]:
+    """A Service for these services of the app. A fixed node port belongs to the one that all members share."""
+    settings, ports, urls = cluster.roles[role.id], [], {}
+    for service in services:
+        port = _port(service)
+        if shared and cluster.services[service.id].node_port:
+            port["nodePort"] = cluster.services[service.id].node_port
+        ports.append(port)
+        for key, value in (("scheme", service.scheme), ("path", service.path)):
+            if value:
+                urls[f"{ANNOTATION_URL}{key}.{service.port}"] = value
+        if service.dashboard:
+            urls[f"{ANNOTATION_URL}dashboard.{service.port}"] = "true"
+    spec = {"type": cluster.services[services[0].id].type, "selector": dict(selector), "ports": ports}
+    result = api_object(cluster, "v1", "Service", name, role, spec=spec)
+    metadata = result["metadata"]
+    metadata["labels"] = {**settings.service_labels, **metadata["labels"]}
+    annotations = {**settings.service_annotations, **urls}
+    if annotations:
+        metadata["annotations"] = annotations
+    return result
+
+
+def _budget(cluster: AppCluster, name: str, selector: Mapping[str, Any], role: Role | None = None) -> dict[str, Any]:
+    spec = {
+        "maxUnavailable": 1,
+        "selector": selector,
+        # A member that does not work anyway must not stop a node from being drained.
+        "unhealthyPodEvictionPolicy": "AlwaysAllow",
+    }
+    return api_object(cluster, "policy/v1", "PodDisruptionBudget", name, role, spec=spec)
+
+
+def _workload(cluster: AppCluster, role: Role, template: Mapping[str, Any]) -> dict[str, Any]:
+    name, members = workload_name(cluster, role), cluster.roles[role.id].members
+    selector = member_labels(cluster, role)
+    version = "apps/v1"
+    spec: dict[str, Any] = {"selector": {"matchLabels": selector}, "template": template, "revisionHistoryLimit": 3}
+    if role.controller == "ReplicationController":
+        version, spec = "v1", {"selector": selector, "template": template}
+    if role.controller != "DaemonSet":
+        spec["replicas"] = members
+    if role.controller == "StatefulSet":
+        spec["serviceName"] = name
+        spec["podManagementPolicy"] = "OrderedReady" if role.ordered else "Parallel"
+        # A run restarts members itself, each when the app says that it may.
+        spec["updateStrategy"] = {"type": "OnDelete"}
+        spec["persistentVolumeClaimRetentionPolicy"] = {"whenDeleted": "Retain", "whenScaled": "Retain"}
+        if role.storage:
+            spec["volumeClaimTemplates"] = _claims(cluster, role)
+    result = api_object(cluster, version, role.controller, name, role, spec=spec)
+    fixed = {one.name: cluster.parameters[one.name] for one in cluster.app.parameters if one.fixed}
+    if fixed:
+        result["metadata"]["annotations"] = {ANNOTATION_FIXED: json.dumps(fixed, sort_keys=True)}
+    return result
+
+
+def _claims(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
+    claims = []
+    for volume in role.storage:
+        chosen = cluster.roles[role.id].storage.get(volume.id, volume)
+        spec: dict[str, Any] = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": chosen.size}},
+        }
+        if chosen.storage_class:
+            spec["storageClassName"] = chosen.storage_class
+        if volume.block:
+            spec["volumeMode"] = "Block"
+        claims.append({"metadata": {"name": volume.id, "labels": member_labels(cluster, role)}, "spec": spec})
+    return claims

@@ -1,0 +1,119 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Texts of an app: placeholders, merging, and configuration files. Pure functions."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..model.load import AppError, ConfigFile, Problem
+
+_PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
+
+
+def substitute(value: Any, values: Mapping[str, Any], path: str = "") -> Any:
+    """Replace ``$(name)`` in every text of a structure. A text that is one placeholder keeps the type.
+
+    Kubernetes' own ``$(VARIABLE)``, in capitals, is left for the kubelet.
+    """
+    if isinstance(value, Mapping):
+        return {key: substitute(item, values, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [substitute(item, values, f"{path}[{index}]") for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+
+    def known(name: str) -> Any:
+        if name not in values:
+            raise AppError([Problem(path, "one of " + ", ".join(sorted(values)), f"$({name})")])
+        return values[name]
+
+    whole = _PLACEHOLDER.fullmatch(value)
+    if whole:
+        return copy.deepcopy(known(whole.group(1)))
+    return _PLACEHOLDER.sub(lambda match: scalar(known(match.group(1))), value)
+
+
+def words(command: Any, values: Mapping[str, Any], path: str) -> list[str]:
+    """A command with its placeholders replaced: every word is a text, also where a number stands for it."""
+    return [scalar(word) for word in substitute(command, values, path)]
+
+
+def merge(base: Any, changes: Any) -> Any:
+    """Merge mappings deeply. Lists and scalars are replaced; null removes a key. Inputs stay as they are."""
+    if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
+        return copy.deepcopy(changes)
+    result = {key: copy.deepcopy(value) for key, value in base.items()}
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge(result.get(key, {}) if isinstance(value, Mapping) else None, value)
+    return result
+
+
+def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str:
+    """A configuration file's content. Data is written as JSON, which is YAML, or as sorted properties."""
+    if item.format == "text":
+        return substitute(item.text if override is None else override, values, item.name)
+    data = substitute(merge(item.data, override or {}), values, item.name)
+    if item.format == "properties":
+        return "".join(f"{key}={scalar(data[key])}\n" for key in sorted(data))
+    return yaml_text(data)
+
+
+def scalar(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (Mapping, list, tuple)):
+        return json.dumps(value, sort_keys=True)
+    return str(value)
+
+
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")
+_RESERVED = {"true", "false", "yes", "no", "on", "off", "null", "y", "n"}
+
+
+def yaml_text(value: Any, indent: int = 0) -> str:
+    """YAML by the standard library alone: what is rendered must not change with a library's version."""
+    pad = "  " * indent
+    if isinstance(value, Mapping) and value:
+        lines = []
+        for key, item in value.items():
+            nested = isinstance(item, (Mapping, list, tuple)) and item
+            body = f"\n{yaml_text(item, indent + 1)}" if nested else f" {_inline(item)}\n"
+            lines.append(f"{pad}{_yaml_key(key)}:{body}")
+        return "".join(lines)
+    if isinstance(value, (list, tuple)) and value:
+        lines = []
+        for item in value:
+            nested = isinstance(item, (Mapping, list, tuple)) and item
+            body = yaml_text(item, indent + 1)[len(pad) + 2 :] if nested else f"{_inline(item)}\n"
+            lines.append(f"{pad}- {body}")
+        return "".join(lines)
+    return f"{pad}{_inline(value)}\n"
+
+
+def _yaml_key(key: Any) -> str:
+    text = str(key)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED else _quoted(text)
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
+        return value
+    return _quoted(list(value) if isinstance(value, tuple) else value)
+
+
+def _quoted(value: Any) -> str:
+    """JSON, except that YAML knows no surrogate pairs: a character is one escape."""
+    text = json.dumps(value, ensure_ascii=False)
+    return re.sub(r"[^\x20-\x7e]", lambda found: _escape(ord(found.group())), text)
+
+
+def _escape(code: int) -> str:
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -1,0 +1,268 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Asking members who they are: probes for live roles, and the answers of HTTP endpoints and commands.
+
+A probe is a dictionary with ``command`` or ``http``, and optionally ``match`` and ``names``. Reading probes and
+answers is pure; `ask`, `run` and `ask_all` talk to members, always through the API server.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+from ...discovery.roster import Object
+from ...kube import client as kube_api
+from ...kube import stream
+
+# Seconds for one member's answer, and how many are asked at the same time.
+TIMEOUT = 5.0
+PARALLEL = 16
+_ANSWER_LENGTH = 200
+_PROBE_FIELDS = ("command", "http", "match", "names")
+_HTTP_FIELDS = ("json", "path", "port", "scheme", "service")
+_PLACEHOLDER = re.compile(r"\$\(([a-z][\w.\-]*)\)")
+
+
+class ProbeError(Exception):
+    """A probe that makes no sense. The message says where, what is expected and what was found."""
+
+
+class Probe(t.NamedTuple):
+    """How to ask a member for its live role."""
+
+    check: Object
+    match: t.Pattern[str] | None = None
+    names: t.Mapping[str, str] = {}
+
+    def live_role(self, answer: str) -> str:
+        """The live role in an answer: the match's first group or the whole match, translated; empty without a match."""
+        found = answer.strip()
+        if self.match is not None:
+            match = self.match.search(answer)
+            if not match:
+                return ""
+            found = ((match.group(1) if self.match.groups else match.group(0)) or "").strip()
+        return self.names.get(found, found)
+
+
+# --- reading probes --------------------------------------------------------------------------------
+
+
+def _known(where: str, found: t.Mapping[str, t.Any], fields: t.Sequence[str]) -> None:
+    for field in found:
+        if field not in fields:
+            raise ProbeError(f"{where}: expected one of {', '.join(fields)}; found {field!r}.")
+
+
+def parse_probe(where: str, probe: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]] | None = None) -> Probe:
+    """Read a probe. *ports* has the services that ``http.service`` may name: id -> ``{port, scheme}``."""
+    if not isinstance(probe, dict):
+        raise ProbeError(f"{where}: expected a mapping with command or http; found {probe!r}.")
+    _known(where, probe, _PROBE_FIELDS)
+    command, http = probe.get("command"), probe.get("http")
+    if bool(command) == bool(http):
+        raise ProbeError(f"{where}: expected either command or http; found {'both' if command else 'neither'}.")
+    if command:
+        if not isinstance(command, list) or not all(isinstance(word, (str, int, float)) for word in command):
+            raise ProbeError(f"{where}.command: expected a list of words; found {command!r}.")
+        check: Object = {"command": [str(word) for word in command]}
+    else:
+        check = _http(f"{where}.http", http, ports or {})
+    match = None
+    if probe.get("match"):
+        try:
+            match = re.compile(str(probe["match"]), re.MULTILINE)
+        except re.error as error:
+            raise ProbeError(
+                f"{where}.match: expected a regular expression; found {probe['match']!r}: {error}."
+            ) from None
+    names = probe.get("names") or {}
+    if not isinstance(names, dict):
+        raise ProbeError(f"{where}.names: expected a mapping from answers to live roles; found {names!r}.")
+    return Probe(check, match, {str(key): str(value) for key, value in names.items()})
+
+
+def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]]) -> Object:
+    if not isinstance(http, dict):
+        raise ProbeError(f"{where}: expected a mapping with port (or service) and path; found {http!r}.")
+    _known(where, http, _HTTP_FIELDS)
+    service, port, scheme = http.get("service"), http.get("port"), http.get("scheme")
+    if service and not port:
+        if service not in ports:
+            known = f"a service of the definition ({', '.join(sorted(ports))})" if ports else "port, with its number"
+            raise ProbeError(f"{where}.service: expected {known}; found {service!r}.")
+        port = ports[service].get("port")
+        scheme = scheme or ports[service].get("scheme")
+    if isinstance(port, bool) or not str(port).isdigit() or not 0 < int(port) < 65536:
+        raise ProbeError(f"{where}.port: expected a number from 1 to 65535; found {port!r}.")
+    if scheme not in (None, "", "http", "https"):
+        # A service of another protocol, such as tcp, may have its health check on the same port.
+        scheme = None
+    path = str(http.get("path") or "/")
+    return {
+        "port": int(port),
+        "path": path if path.startswith("/") else f"/{path}",
+        "json": http.get("json"),
+        "scheme": scheme,
+    }
+
+
+def parse_probes(live_roles: t.Mapping[str, t.Any] | None) -> dict[str, Probe]:
+    """Read the option ``live_roles``: role -> probe."""
+    return {str(role): parse_probe(f"live_roles.{role}", probe) for role, probe in (live_roles or {}).items()}
+
+
+def probes_of(definition: t.Any, *, instance: str = "", namespace: str = "") -> dict[str, Probe]:
+    """The probes of an app definition: role -> probe.
+
+    Of the placeholders that a definition may hold, those are filled in that need no settings of a cluster: its name
+    and namespace, and the ports of services.
+    """
+    if (
+        not isinstance(definition, dict)
+        or definition.get("kind") != "App"
+        or not isinstance(definition.get("spec"), dict)
+    ):
+        raise ProbeError("definition: expected an app definition (kind: App, with spec).")
+    spec = definition["spec"]
+    ports = {str(service.get("id")): service for service in spec.get("services") or () if isinstance(service, dict)}
+    values = {"cluster.name": instance, "cluster.namespace": namespace}
+    values.update({f"services.{name}.port": str(service.get("port")) for name, service in ports.items()})
+    for parameter in spec.get("parameters") or ():
+        if isinstance(parameter, dict) and parameter.get("default") is not None:
+            values[f"parameters.{parameter.get('name')}"] = str(parameter["default"])
+    probes = {}
+    for role in spec.get("roles") or ():
+        if isinstance(role, dict) and role.get("live_role"):
+            where = f"definition: role {role.get('id')}: live_role"
+            probes[str(role.get("id"))] = parse_probe(where, _filled(where, role["live_role"], values), ports)
+    return probes
+
+
+def _filled(where: str, value: t.Any, values: t.Mapping[str, str]) -> t.Any:
+    if isinstance(value, dict):
+        return {key: _filled(where, item, values) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(where, item, values) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def fill(match: t.Match[str]) -> str:
+        if not values.get(match.group(1)):
+            raise ProbeError(
+                f"{where}: {match.group(0)} is only known with a cluster's settings. Give the probe in live_roles, "
+                "with the value in its place."
+            )
+        return values[match.group(1)]
+
+    return _PLACEHOLDER.sub(fill, value)
+
+
+# --- answers ---------------------------------------------------------------------------------------
+
+
+def field_of(body: str, path: str) -> str:
+    """A field of a JSON answer, by dots; a number is an index of a list. Raises ValueError, with what was found."""
+    try:
+        value: t.Any = json.loads(body)
+    except ValueError:
+        raise ValueError(f"expected JSON with {path}, found {shortened(body)!r}") from None
+    for key in path.split("."):
+        try:
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        except (LookupError, TypeError, ValueError):
+            found = ", ".join(sorted(map(str, value))[:10]) if isinstance(value, dict) else shortened(json.dumps(value))
+            raise ValueError(f"expected JSON with {path}, found no {key} in {found or 'an empty object'}") from None
+    return json.dumps(value) if value is None or isinstance(value, (bool, dict, list)) else str(value)
+
+
+def shortened(text: str) -> str:
+    """One line of a text, not too long."""
+    text = " ".join(text.split())
+    return text if len(text) <= _ANSWER_LENGTH else text[: _ANSWER_LENGTH - 3] + "..."
+
+
+# --- asking ----------------------------------------------------------------------------------------
+
+
+def ask(
+    api: kube_api.KubeApi, namespace: str, pod: str, container: str, check: t.Mapping[str, t.Any], timeout: float
+) -> str:
+    """A member's answer to a check: ``{command}``, or ``{port, path, json, scheme}`` by the API server's proxy."""
+    if check.get("command"):
+        return run(api, namespace, pod, container, list(check["command"]), timeout)
+    scheme = "https:" if check.get("scheme") == "https" else ""
+    target = f"{scheme}{pod}:{check['port']}" if scheme or check.get("port") else pod
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(target, safe=':')}/proxy{check['path']}"
+    body = api.text(path, timeout)
+    return field_of(body, check["json"]) if check.get("json") else body
+
+
+def run(
+    api: kube_api.KubeApi,
+    namespace: str,
+    pod: str,
+    container: str,
+    command: t.Sequence[str],
+    timeout: float,
+    stdin: str | None = None,
+) -> str:
+    """The output of a command that ended with 0. Raises CommandFailed otherwise."""
+    code, out, err = stream.run(api, namespace, pod, container, command, timeout, stdin)
+    if code:
+        said = (err or out).strip()
+        raise stream.CommandFailed(f"{' '.join(command)} ended with {code}{': ' + said if said else ''}", code, said)
+    return out.strip()
+
+
+def ask_all(
+    api: kube_api.KubeApi,
+    members: t.Iterable[Object],
+    probes: t.Mapping[str, Probe],
+    timeout: float = TIMEOUT,
+    parallel: int = PARALLEL,
+) -> list[str]:
+    """Ask the ready members of the roles that have a probe, several at a time, and set their ``live_role``.
+
+    Returns a sentence for each member that has no answer, or none that the probe knows: its live role is empty.
+    A member of another role has None.
+    """
+    local = threading.local()
+    clients: list[kube_api.KubeApi] = []
+    lock = threading.Lock()
+
+    def one(member: Object) -> str:
+        if not hasattr(local, "api"):
+            local.api = api.clone(timeout)
+            with lock:
+                clients.append(local.api)
+        probe = probes[member["role"]]
+        who = f"{member['pod']} (role {member['role']})"
+        try:
+            answer = ask(local.api, member["namespace"], member["pod"], member["container"] or "", probe.check, timeout)
+        except (kube_api.KubeApiError, stream.CommandFailed, ValueError) as error:
+            return f"{who}: {shortened(str(error))}"
+        member["live_role"] = probe.live_role(answer)
+        return "" if member["live_role"] else f"{who}: its answer names no live role: {shortened(answer)!r}"
+
+    asked = []
+    for member in members:
+        if member["role"] in probes:
+            member["live_role"] = ""
+            if member["ready"]:
+                asked.append(member)
+        else:
+            member["live_role"] = None
+    if not asked:
+        return []
+    try:
+        with ThreadPoolExecutor(min(parallel, len(asked))) as pool:
+            return [finding for finding in pool.map(one, asked) if finding]
+    finally:
+        for client in clients:
+            client.close()

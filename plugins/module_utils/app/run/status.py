@@ -1,0 +1,145 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judging a role's state from what the API and the app say: pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..render.names import ANNOTATION_LEAVING, ANNOTATION_TEMPLATE
+
+
+@dataclass
+class Member:
+    """A pod of a role."""
+
+    name: str
+    node: str = ""
+    ip: str = ""
+    ready: bool = False
+    leaving: bool = False
+    trouble: str = ""
+    template: str = ""
+    uid: str = ""
+    # RFC 3339, so texts compare as times do.
+    created: str = ""
+    hostname: str = ""
+    live_role: str = ""
+    # It has begun to hand over what it holds.
+    handing_over: bool = False
+
+    @property
+    def ordinal(self) -> int:
+        """A StatefulSet member's number, -1 for others."""
+        number = self.name.rpartition("-")[2]
+        return int(number) if number.isdigit() else -1
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def member(pod: Mapping[str, Any]) -> Member:
+    """A member from its pod."""
+    status, metadata, spec = pod.get("status") or {}, pod["metadata"], pod.get("spec") or {}
+    conditions = {item["type"]: item for item in status.get("conditions") or []}
+    leaving = bool(metadata.get("deletionTimestamp"))
+    trouble = ""
+    unscheduled = conditions.get("PodScheduled", {})
+    if unscheduled.get("status") == "False":
+        trouble = unscheduled.get("message", "")
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        waiting = (container.get("state") or {}).get("waiting")
+        if waiting and waiting.get("reason") != "PodInitializing":
+            trouble = ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
+    return Member(
+        name=metadata["name"],
+        node=spec.get("nodeName") or "",
+        ip=status.get("podIP") or "",
+        ready=conditions.get("Ready", {}).get("status") == "True" and not leaving,
+        leaving=leaving,
+        trouble=trouble,
+        template=(metadata.get("annotations") or {}).get(ANNOTATION_TEMPLATE, ""),
+        uid=metadata.get("uid") or "",
+        created=metadata.get("creationTimestamp") or "",
+        hostname=spec.get("hostname") or metadata["name"],
+        handing_over=ANNOTATION_LEAVING in (metadata.get("annotations") or {}),
+    )
+
+
+def unseen(workload: Mapping[str, Any]) -> str:
+    """Whether its controller has still to look at a change: a sentence, or an empty text."""
+    seen = (workload.get("status") or {}).get("observedGeneration", 0)
+    return "its controller has not seen the change yet" if seen < workload["metadata"].get("generation", 0) else ""
+
+
+def rollout(workload: Mapping[str, Any], wanted: int) -> str:
+    """What a controller has still to do, or an empty text.
+
+    Field names: Kubernetes' StatefulSetStatus, DeploymentStatus, ReplicationControllerStatus and
+    DaemonSetStatus.
+    """
+    status, spec = workload.get("status") or {}, workload.get("spec") or {}
+    if unseen(workload):
+        return unseen(workload)
+    if workload["kind"] == "DaemonSet":
+        ready = status.get("numberReady", 0)
+    elif spec.get("replicas") != wanted:
+        return f"it is set to {spec.get('replicas')} members, not {wanted}"
+    else:
+        ready = status.get("readyReplicas", 0)
+    if ready < wanted:
+        return f"{ready} of {wanted} members are ready"
+    return ""
+
+
+def judge(
+    members: Sequence[Member],
+    wanted: int,
+    counted: int,
+    answers: Mapping[str, Mapping[str, str]],
+    template: str = "",
+) -> str:
+    """What is missing until the app itself agrees, or an empty text.
+
+    *wanted* pods of the role shall be there and ready, all from *template* (empty: from any), and each of those that
+    were asked (*answers*: pod -> check -> answer) shall count *counted* members and call the data safe.
+    """
+    leaving = [item.name for item in members if item.leaving]
+    if leaving:
+        return f"{', '.join(leaving)} still leaving"
+    if len(members) != wanted:
+        return f"{len(members)} pods, {wanted} wanted"
+    for item in members:
+        if not item.ready:
+            return f"{item.name} is not ready{': ' + item.trouble if item.trouble else ''}"
+        if template and item.template != template:
+            return f"{item.name} runs an older configuration"
+    for name, said in answers.items():
+        if said.get("members", str(counted)) != str(counted):
+            return f"{name} counts {said['members']} members, {counted} wanted"
+        if said.get("safe", "true") != "true":
+            return f"{name} says that data is not safe yet ({said['safe']})"
+    return ""
+
+
+def restart_order(members: Sequence[Member], template: str, last: Sequence[str]) -> list[Member]:
+    """The members that run an older configuration, in the order in which they restart.
+
+    First those that do not work anyway, then the others, those with a live role in *last* at the end; among equals the
+    highest number first, as a StatefulSet does.
+    """
+    old = [item for item in members if item.template != template and not item.leaving]
+    return sorted(old, key=lambda item: (item.ready, item.live_role in last, -item.ordinal, item.name))
+
+
+def leave_order(members: Sequence[Member], kind: str, last: Sequence[str]) -> list[Member]:
+    """All members, in the order in which they leave: of a StatefulSet the highest number, which Kubernetes dictates;
+    of others those that have begun to leave, those that do not work, then the youngest, those with a live role in
+    *last* at the end."""
+    present = [item for item in members if not item.leaving]
+    if kind == "StatefulSet":
+        return sorted(present, key=lambda item: -item.ordinal)
+    youngest = sorted(present, key=lambda item: (item.created, item.name), reverse=True)
+    return sorted(youngest, key=lambda item: (not item.handing_over, item.ready, item.live_role in last))
