@@ -46,7 +46,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.app.model.load import AppError, load_app, load_cluster
+from ..module_utils.app.model.load import load_app, load_cluster
+from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render.objects import stages
 
 

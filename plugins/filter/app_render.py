@@ -48,7 +48,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.app.model.load import AppError, load_app, load_cluster
+from ..module_utils.app.model.load import load_app, load_cluster
+from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render import guest
 from ..module_utils.app.render import objects as engine
 from ..module_utils.app.render.names import cluster_selector, discovery_name

@@ -70,7 +70,7 @@ from typing import Any
 from ansible.errors import AnsibleFilterError
 
 from ..module_utils.app.dialects.kubedirector import translate
-from ..module_utils.app.model.load import SERVICE_TYPES
+from ..module_utils.app.model.types import SERVICE_TYPES
 
 
 def app_translate(

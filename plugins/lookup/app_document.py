@@ -54,7 +54,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible.utils.display import Display
 
 from ..module_utils.app.dialects import document as app_documents
-from ..module_utils.app.model.load import AppError
+from ..module_utils.app.model.reader import AppError
 
 KINDS = {"app": app_documents.APP_KINDS, "cluster": app_documents.CLUSTER_KINDS}
 

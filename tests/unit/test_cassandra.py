@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.objects import render, stages
 from ansible_collections.baremetal.bigdata.plugins.modules.app_secret import wanted_data
 from ansible_collections.baremetal.bigdata.plugins.modules.cassandra_replace import Refused, whom

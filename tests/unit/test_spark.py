@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.modules import app_job
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .dialects.kubedirector.fields import is_kubedirector
-from .model.load import Problem, show
+from .model.reader import Problem, show
 
 
 def record(cluster: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..model.load import AppError, Problem, show
+from ..model.reader import AppError, Problem, show
 
 APP_KINDS = ("App", "KubeDirectorApp")
 CLUSTER_KINDS = ("AppCluster", "KubeDirectorCluster")

@@ -34,7 +34,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..model.load import AppCluster, AppError, Problem, Role
+from ..model.reader import AppError, Problem
+from ..model.types import AppCluster, Role
 from .guest_scripts import AGENT, CONFIGCLI
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, tokens_name, workload_name
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..model.load import AppCluster, Role, Service
+from ..model.types import AppCluster, Role, Service
 
 MANAGER = "baremetal.bigdata"
 LABEL_APP = "app.kubernetes.io/name"

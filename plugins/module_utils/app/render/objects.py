@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..compare import identity
-from ..model.load import AppCluster, AppError, Check, LeaveStep, LiveRole, Problem, Role, Service
+from ..model.reader import AppError, Problem
+from ..model.types import AppCluster, Check, LeaveStep, LiveRole, Role, Service
 from . import guest
 from .names import (
     ANNOTATION_FIXED,

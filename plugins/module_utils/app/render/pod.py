@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.load import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
+from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
 from . import guest
 from .names import (
     ANNOTATION_CONFIG,

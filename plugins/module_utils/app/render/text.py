@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..model.load import AppError, ConfigFile, Problem
+from ..model.reader import AppError, Problem
+from ..model.types import ConfigFile
 
 _PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
 

@@ -16,7 +16,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.doc
     read,
     unused,
 )
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

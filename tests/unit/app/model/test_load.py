@@ -8,12 +8,9 @@ import copy
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.filter.app_problems import app_problems
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import (
-    AppError,
-    Cardinality,
-    load_app,
-    load_cluster,
-)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.types import Cardinality
 from hypothesis import given
 from hypothesis import strategies as st
 

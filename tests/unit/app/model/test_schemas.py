@@ -15,7 +15,8 @@ import jsonschema
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import load
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 from test_load import APP, BAD_APPS, BAD_CLUSTERS, CLUSTER, changed
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app import compare
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import text as app_text
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.names import cluster_selector

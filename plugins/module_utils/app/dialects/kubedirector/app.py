@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...model.load import Problem, show
+from ...model.reader import Problem, show
 from .fields import DialectError, KubeDirectorReader, quantity, read_head, slug
 
 # What persists besides the app's own directories: always; with a config package; with one of the new layout.

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ...model.load import SERVICE_TYPES, Problem, show
+from ...model.reader import Problem, show
+from ...model.types import SERVICE_TYPES
 from .app import App, Role, persist_dirs
 from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, quantity, read_head, slug
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ...model.load import AppError, Problem, Reader, show
+from ...model.reader import AppError, Problem, Reader, show
 
 V1BETA1 = "kubedirector.hpe.com/v1beta1"
 V1ALPHA1 = "kubedirector.bluedata.io/v1alpha1"

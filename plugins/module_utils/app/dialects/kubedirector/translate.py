@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...changes import record
-from ...model.load import API_VERSION, GUEST_EVENTS, Problem, Reader, show
+from ...model.reader import Problem, Reader, show
+from ...model.types import API_VERSION, GUEST_EVENTS
 from .app import App, Role, Service, persist_dirs, read_app
 from .cluster import ClusterRole, read_cluster
 from .fields import V1BETA1, DialectError, is_kubedirector

@@ -24,7 +24,8 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kub
     minimal_cluster,
     translate,
 )
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import AppError, load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import config_meta, guest_plan
 from hypothesis import assume, given, settings

@@ -1,0 +1,203 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reading plain data field by field: every problem is collected, with where, what was expected, what was found and
+what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable
+
+# RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
+# end in an ordinal and carry a hash in a label of 63 characters: 40 and 20 leave room for both.
+LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
+QUANTITY = r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason to refuse an input."""
+
+    path: str
+    expected: str
+    found: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.path}: expected {self.expected}, found {self.found}"
+        return f"{text}. {self.remedy}" if self.remedy else text
+
+
+class AppError(ValueError):
+    """A definition or a cluster's settings cannot be honoured. ``problems`` has every reason."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = list(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def show(value: Any) -> str:
+    """A value as it is named in a message."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, Mapping):
+        return "a mapping" if value else "an empty mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list" if value else "an empty list"
+    return repr(str(value)) if isinstance(value, str) else str(value)
+
+
+class Reader:
+    """Reads one mapping, field by field, and collects what is wrong with it.
+
+    Every getter returns a usable value even after a problem, so one run reports all of them;
+    ``done`` reports the fields that nobody asked for.
+    """
+
+    def __init__(self, data: Any, path: str, problems: list[Problem]):
+        self.path = path
+        self.problems = problems
+        self.asked: list[str] = []
+        if data is None:
+            data = {}
+        if not isinstance(data, Mapping):
+            self.problem("", "a mapping", show(data))
+            data = {}
+        self.data: Mapping[str, Any] = data
+
+    def at(self, name: str) -> str:
+        if not name:
+            return self.path or "(document)"
+        return f"{self.path}.{name}" if self.path else name
+
+    def problem(self, name: str, expected: str, found: str, remedy: str = "") -> None:
+        self.problems.append(Problem(self.at(name), expected, found, remedy))
+
+    def raw(self, name: str, default: Any = None) -> Any:
+        self.asked.append(name)
+        value = self.data.get(name)
+        return default if value is None else value
+
+    def text(self, name: str, default: str | None = "", pattern: str = "", what: str = "", longest: int = 0) -> str:
+        value = self.raw(name)
+        if value is None:
+            if default is None:
+                self.problem(name, what or "a text", "nothing", f"Set {self.at(name)}.")
+            return default or ""
+        if isinstance(value, (bool, Mapping, list, tuple)):
+            self.problem(name, what or "a text", show(value))
+            return default or ""
+        value = str(value)
+        if pattern and not re.fullmatch(pattern, value):
+            self.problem(name, what or f"a text like {pattern}", show(value))
+        elif longest and len(value) > longest:
+            self.problem(name, f"at most {longest} characters", f"{len(value)}: {show(value)}")
+        return value
+
+    def name(self, name: str, longest: int = 40) -> str:
+        what = "a name of lower-case letters, digits and dashes that starts with a letter"
+        return self.text(name, None, LABEL, what, longest)
+
+    def quantity(self, name: str) -> str:
+        return self.text(name, "", QUANTITY, "a Kubernetes quantity such as 500m or 512Mi")
+
+    def choice(self, name: str, choices: Sequence[str], default: str) -> str:
+        value = self.text(name, default)
+        if value not in choices:
+            self.problem(name, "one of " + ", ".join(choices), show(value))
+            return default
+        return value
+
+    def boolean(self, name: str, default: bool) -> bool:
+        value = self.raw(name, default)
+        if not isinstance(value, bool):
+            self.problem(name, "true or false", show(value))
+            return default
+        return value
+
+    def integer(self, name: str, default: int | None, low: int, high: int | None = None) -> int | None:
+        value = self.raw(name, default)
+        if value is None:
+            return None
+        span = f"a whole number from {low} to {high}" if high is not None else f"a whole number, {low} or more"
+        if isinstance(value, bool) or not isinstance(value, int):
+            self.problem(name, span, show(value))
+            return default
+        if value < low or (high is not None and value > high):
+            self.problem(name, span, show(value))
+            return default
+        return value
+
+    def whole(self, name: str, default: int, low: int, high: int | None = None) -> int:
+        value = self.integer(name, default, low, high)
+        return default if value is None else value
+
+    def mapping(self, name: str) -> Mapping[str, Any]:
+        value = self.raw(name, {})
+        if not isinstance(value, Mapping):
+            self.problem(name, "a mapping", show(value))
+            return {}
+        return value
+
+    def texts(self, name: str) -> dict[str, str]:
+        """A mapping of names to scalars, as texts."""
+        result = {}
+        for key, value in self.mapping(name).items():
+            if isinstance(value, (Mapping, list, tuple)):
+                self.problem(f"{name}.{key}", "a text or a number", show(value))
+            else:
+                result[str(key)] = ("true" if value else "false") if isinstance(value, bool) else str(value)
+        return result
+
+    def items(self, name: str) -> list[Any]:
+        value = self.raw(name, [])
+        if not isinstance(value, (list, tuple)):
+            self.problem(name, "a list", show(value))
+            return []
+        return list(value)
+
+    def strings(self, name: str) -> tuple[str, ...]:
+        values = self.items(name)
+        for index, value in enumerate(values):
+            if not isinstance(value, str):
+                self.problem(f"{name}[{index}]", "a text", show(value))
+        return tuple(str(value) for value in values)
+
+    def each(self, name: str, read: Callable[[Reader], Any], key: str = "") -> tuple[Any, ...]:
+        """Read a list of mappings. With ``key``, refuse two that agree in that attribute."""
+        result: list[Any] = []
+        seen: set[str] = set()
+        for index, item in enumerate(self.items(name)):
+            reader = Reader(item, f"{self.at(name)}[{index}]", self.problems)
+            value = read(reader)
+            reader.done()
+            if key:
+                identity = getattr(value, key)
+                if identity in seen:
+                    reader.problem(key, "a name that is used once", f"{show(identity)} again", "Rename one of them.")
+                seen.add(identity)
+            result.append(value)
+        return tuple(result)
+
+    def section(self, name: str) -> Reader:
+        return Reader(self.raw(name), self.at(name), self.problems)
+
+    def known(self, name: str, value: str, names: Sequence[str], what: str) -> None:
+        if value and value not in names:
+            close = difflib.get_close_matches(value, names, 1)
+            remedy = f"Did you mean {close[0]}?" if close else ""
+            self.problem(name, f"a {what} of this app ({', '.join(names) or 'it has none'})", show(value), remedy)
+
+    def done(self) -> None:
+        for name in self.data:
+            if name not in self.asked:
+                close = difflib.get_close_matches(str(name), self.asked, 1)
+                remedy = f"Did you mean {close[0]}?" if close else "Remove it."
+                fields = ", ".join(sorted(set(self.asked)))
+                self.problem(str(name), f"one of {fields}" if fields else "no field", "an unknown field", remedy)
