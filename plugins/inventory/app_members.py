@@ -4,6 +4,13 @@
 
 from __future__ import annotations
 
+from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
+from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector
+from ..module_utils.kube.client import KubeApi
+from ..module_utils.kube.config import load_kubeconfig
+from ..module_utils.kube.errors import Expired, KubeApiError
+from ..module_utils.kube.pods import project_node
+
 DOCUMENTATION = r"""
 name: app_members
 short_description: The members of app clusters as hosts, each role a group
@@ -147,10 +154,6 @@ import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ..module_utils.app.run import live as app_live
-from ..module_utils.discovery import roster as discovery
-from ..module_utils.kube import client
-
 NAMES = ("app_members.yml", "app_members.yaml")
 # Names that Ansible has given a meaning.
 RESERVED = ("all", "ungrouped", "localhost")
@@ -219,7 +222,7 @@ def _said(meaning: tuple[str, ...]) -> str:
     return f"{meaning[0]} {'/'.join(meaning[1:])}"
 
 
-def projections(chunks: Any, roster: discovery.Roster) -> None:
+def projections(chunks: Any, roster: Roster) -> None:
     """Take pods in, chunk by chunk."""
     for chunk in chunks:
         for pod in chunk.pop("items") or ():
@@ -253,7 +256,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         if found is None:
             try:
                 found = self.find(directory)
-            except (client.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
+            except (KubeApiError, DiscoveryError, ProbeError) as error:
                 raise AnsibleParserError(f"{path}: {error}") from error
             if user_cache:
                 self._cache[key] = found
@@ -289,26 +292,26 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def find(self, directory: str) -> dict[str, Any]:
         """The members, and who did not say a live role."""
-        access = client.load_kubeconfig(self.kubeconfig(directory), self.get_option("context"))
+        access = load_kubeconfig(self.kubeconfig(directory), self.get_option("context"))
         namespaces = self.get_option("namespaces") or [access.namespace]
         if self.get_option("all_namespaces"):
             if self.get_option("namespaces"):
-                raise discovery.DiscoveryError("expected either namespaces or all_namespaces, found both.")
+                raise DiscoveryError("expected either namespaces or all_namespaces, found both.")
             namespaces = [""]
-        selector = discovery.label_selector(
+        selector = label_selector(
             self.get_option("role_label"),
             app=self.get_option("app"),
             instance=self.get_option("instance"),
             extra=self.get_option("label_selector"),
         )
-        roster = discovery.Roster(self.get_option("role_label"), cluster_domain=self.get_option("cluster_domain"))
-        probes = app_live.parse_probes(self.get_option("live_roles"))
+        roster = Roster(self.get_option("role_label"), cluster_domain=self.get_option("cluster_domain"))
+        probes = parse_probes(self.get_option("live_roles"))
         definitions = [self._definition(os.path.join(directory, name)) for name in self.get_option("definitions")]
         # Parsed JSON has no cycles, and looking for them in large lists costs as much as parsing them.
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with client.KubeApi(access) as api:
+            with KubeApi(access) as api:
                 for namespace in namespaces:
                     self._list(api, namespace, selector, roster)
                 if self.get_option("racks") and roster.nodes():
@@ -325,12 +328,12 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return {"members": members, "findings": findings}
 
     @staticmethod
-    def _list(api: client.KubeApi, namespace: str, selector: str, roster: discovery.Roster) -> None:
+    def _list(api: KubeApi, namespace: str, selector: str, roster: Roster) -> None:
         base = f"/api/v1/namespaces/{quote(namespace, safe='')}" if namespace else "/api/v1"
         for last in (False, False, True):
             try:
                 return projections(api.list_chunks(f"{base}/pods", labelSelector=selector), roster)
-            except client.Expired:
+            except Expired:
                 # What the chunks so far gave is read again; who left meanwhile is gone by its phase or by its absence.
                 if last:
                     raise
@@ -339,17 +342,17 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
                         roster.drop({"metadata": {"name": member["pod"], "namespace": member["namespace"]}})
         return None
 
-    def _nodes(self, api: client.KubeApi, names: set[str]) -> dict[str, Any]:
+    def _nodes(self, api: KubeApi, names: set[str]) -> dict[str, Any]:
         nodes = {}
         try:
             for chunk in api.list_chunks("/api/v1/nodes", metadata_only=True):
                 for node in chunk["items"] or ():
                     if node["metadata"]["name"] in names:
-                        nodes[node["metadata"]["name"]] = discovery.project_node(node, self.get_option("rack_label"))
-        except client.KubeApiError as error:
+                        nodes[node["metadata"]["name"]] = project_node(node, self.get_option("rack_label"))
+        except KubeApiError as error:
             if error.status != 403:
                 raise
-            raise client.KubeApiError(f"{error} Or do without, by racks: false.", 403, error.reason) from error
+            raise KubeApiError(f"{error} Or do without, by racks: false.", 403, error.reason) from error
         return nodes
 
     def _definition(self, path: str) -> dict[str, Any]:
@@ -360,14 +363,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             raise AnsibleParserError(f"definitions: {path} cannot be read: {error.strerror}.") from error
         except yaml.YAMLError as error:
             raise AnsibleParserError(f"definitions: {path} is not valid YAML: {error}") from error
-        app_live.probes_of(found, instance="x", namespace="x")
+        probes_of(found, instance="x", namespace="x")
         return found
 
     def _ask(
         self,
-        api: client.KubeApi,
+        api: KubeApi,
         members: list[dict[str, Any]],
-        probes: dict[str, app_live.Probe],
+        probes: dict[str, Probe],
         definitions: list[dict[str, Any]],
     ) -> list[str]:
         """Ask each app cluster's members by the probes of its definition, and all others by those of the settings."""
@@ -379,9 +382,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for (app, namespace, instance), found in clusters.items():
             asked = dict(probes)
             if app in apps:
-                asked = {**app_live.probes_of(apps[app], instance=instance, namespace=namespace), **probes}
+                asked = {**probes_of(apps[app], instance=instance, namespace=namespace), **probes}
             if asked:
-                findings += app_live.ask_all(api, found, asked, self.get_option("live_timeout"))
+                findings += ask_all(api, found, asked, self.get_option("live_timeout"))
         return findings
 
     # --- what Ansible gets ---

@@ -96,7 +96,8 @@ volumes:
 from typing import Any
 
 from ..module_utils.app.compare import PRUNED_KINDS, apply_objects, difference, identity
-from ..module_utils.kube.objects import Kube, create_module, reporting
+from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.kube.objects import Kube
 
 
 def apply_all(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:

@@ -112,7 +112,9 @@ except ImportError:
 from ..module_utils.app.compare import identity, masked, normalise
 from ..module_utils.app.render import guest
 from ..module_utils.app.render.names import namespace_object
-from ..module_utils.kube.objects import CommandFailed, Kube, Unreachable, create_module, reason, reporting
+from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
+from ..module_utils.kube.objects import Kube
+from ..module_utils.kube.stream import CommandFailed
 
 PAUSE = 1.0
 # A question to the agent, which answers from files.

@@ -83,9 +83,10 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..module_utils.app.render.names import LABEL_MANAGER, MANAGER
 from ..module_utils.app.run.status import member
-from ..module_utils.kube.objects import Kube, Unreachable, create_module, reason
+from ..module_utils.kube.module import Unreachable, create_module, reason
+from ..module_utils.kube.objects import Kube
+from ..module_utils.labels import LABEL_MANAGER, MANAGER
 
 LINES = 200
 # Seconds after its end until Kubernetes removes a Job whose run was interrupted.

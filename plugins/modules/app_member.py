@@ -76,7 +76,8 @@ waited:
 
 from ..module_utils.app.run.leave import Refused, leave_one, restart_one
 from ..module_utils.app.run.watch import RoleWatch
-from ..module_utils.kube.objects import Kube, Unreachable, create_module, reason
+from ..module_utils.kube.module import Unreachable, create_module, reason
+from ..module_utils.kube.objects import Kube
 
 
 def main() -> None:

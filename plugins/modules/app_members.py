@@ -63,7 +63,8 @@ waited:
 from typing import Any
 
 from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
-from ..module_utils.kube.objects import Kube, create_module, reason
+from ..module_utils.kube.module import create_module, reason
+from ..module_utils.kube.objects import Kube
 
 
 def main() -> None:

@@ -95,7 +95,8 @@ from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
 from ..module_utils.app.run.status import leave_order, restart_order
 from ..module_utils.app.run.watch import RoleWatch
-from ..module_utils.kube.objects import Kube, create_module, reporting
+from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.kube.objects import Kube
 
 
 def refuse_fixed(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:

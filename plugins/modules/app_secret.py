@@ -71,7 +71,8 @@ import string
 from collections.abc import Callable, Mapping, Sequence
 
 from ..module_utils.app.render.names import namespace_object
-from ..module_utils.kube.objects import Kube, create_module, reporting
+from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.kube.objects import Kube
 
 MANAGER = "baremetal.bigdata.secret"
 # Letters and digits only, so that it means the same in every language and on every command line.

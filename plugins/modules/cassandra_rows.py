@@ -116,7 +116,9 @@ import json
 from typing import Any
 
 from ..module_utils.app.run.status import member
-from ..module_utils.kube.objects import CommandFailed, Kube, Unreachable, create_module
+from ..module_utils.kube.module import Unreachable, create_module
+from ..module_utils.kube.objects import Kube
+from ..module_utils.kube.stream import CommandFailed
 
 MEMBER = ["python3", "/etc/baremetal-bigdata/member.py"]
 CONTAINER = "app"

@@ -137,7 +137,8 @@ except ImportError:
 from ansible.module_utils.basic import missing_required_lib
 
 from ..module_utils.app.run.status import member
-from ..module_utils.kube.objects import Kube, Unreachable, create_module
+from ..module_utils.kube.module import Unreachable, create_module
+from ..module_utils.kube.objects import Kube
 
 BATCH = 1000
 

@@ -4,6 +4,15 @@
 
 from __future__ import annotations
 
+from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
+from ..module_utils.discovery.publish import members_map, same_map, shown_map
+from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
+from ..module_utils.kube.client import KubeApi
+from ..module_utils.kube.config import ARGUMENT_SPEC, ClusterAccess, load_kubeconfig
+from ..module_utils.kube.errors import ConnectionLost, Expired, KubeApiError
+from ..module_utils.kube.pods import project_node
+from ..module_utils.labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
+
 DOCUMENTATION = r"""
 module: role_discovery
 short_description: Find the members and Services of application roles in Kubernetes
@@ -496,17 +505,13 @@ from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.app.run import live as app_live
-from ..module_utils.discovery import roster as discovery
-from ..module_utils.kube import client
-
 # After the connection to a server that has answered once is lost, try again after this many seconds.
 RECONNECT_SECONDS = 1.0
 # The API tells of pods, not of who leads: members are asked again after this many seconds.
 ASK_SECONDS = 2.0
 
 
-def load_pods(api: client.KubeApi, path: str, roster: discovery.Roster, selector: str, chunk_size: int) -> str:
+def load_pods(api: KubeApi, path: str, roster: Roster, selector: str, chunk_size: int) -> str:
     """Read all pods into the roster, from the start again where the list expired; the version to watch from."""
     for last_attempt in (False, False, True):
         roster.clear()
@@ -518,7 +523,7 @@ def load_pods(api: client.KubeApi, path: str, roster: discovery.Roster, selector
                     roster.put(pod)
                 del chunk
             return version
-        except client.Expired:
+        except Expired:
             if last_attempt:
                 raise
     raise AssertionError("unreachable")
@@ -530,9 +535,9 @@ def pause(deadline: float) -> None:
 
 
 def wait_for(
-    api: client.KubeApi,
+    api: KubeApi,
     path: str,
-    roster: discovery.Roster,
+    roster: Roster,
     selector: str,
     version: str,
     chunk_size: int,
@@ -557,25 +562,25 @@ def wait_for(
             # A server or proxy that ends watches at once is not asked in a tight loop.
             if time.monotonic() - began < RECONNECT_SECONDS:
                 pause(deadline)
-        except client.Expired:
+        except Expired:
             version = ""
-        except client.ConnectionLost:
+        except ConnectionLost:
             # What happened meanwhile is read from the history, or by a new list where that has expired.
             pause(deadline)
     return version
 
 
-def read_nodes(api: client.KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
+def read_nodes(api: KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
     """Rack and host name of these nodes, from the metadata of all."""
     nodes = {}
     for chunk in api.list_chunks("/api/v1/nodes", limit=chunk_size, metadata_only=True):
         for node in chunk["items"] or ():
             if node["metadata"]["name"] in names:
-                nodes[node["metadata"]["name"]] = discovery.project_node(node, rack_label)
+                nodes[node["metadata"]["name"]] = project_node(node, rack_label)
     return nodes
 
 
-def read_services(api: client.KubeApi, path: str, chunk_size: int) -> list[dict[str, t.Any]]:
+def read_services(api: KubeApi, path: str, chunk_size: int) -> list[dict[str, t.Any]]:
     """The Services of a namespace."""
     services: list[dict[str, t.Any]] = []
     for chunk in api.list_chunks(path, limit=chunk_size):
@@ -588,27 +593,27 @@ def optional(option: str) -> t.Iterator[None]:
     """Name the option that does without, where the user has no right to read something."""
     try:
         yield
-    except client.KubeApiError as error:
+    except KubeApiError as error:
         if error.status != 403:
             raise
-        raise client.KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
+        raise KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
 
 
-def publish(api: client.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
+def publish(api: KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
     """Apply the discovery ConfigMap where it is not as wanted: whether it changed, and the difference."""
     metadata = wanted["metadata"]
     path = api.path("v1", "ConfigMap", metadata["namespace"], metadata["name"])
     try:
         live = api.get(path)
-    except client.KubeApiError as error:
+    except KubeApiError as error:
         if error.status != 404:
             raise
         live = None
-    if discovery.same_map(live, wanted):
+    if same_map(live, wanted):
         return False, {}
     try:
-        api.apply(path, wanted, discovery.FIELD_MANAGER, check_mode)
-    except client.KubeApiError as error:
+        api.apply(path, wanted, FIELD_MANAGER, check_mode)
+    except KubeApiError as error:
         # A namespace that a dry run did not make cannot take the dry run of what belongs into it.
         if not (check_mode and error.status == 404):
             raise
@@ -616,20 +621,20 @@ def publish(api: client.KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> 
     return True, {
         "before_header": name,
         "after_header": name,
-        "before": discovery.shown_map(live),
-        "after": discovery.shown_map(wanted),
+        "before": shown_map(live),
+        "after": shown_map(wanted),
     }
 
 
 class Request:
     """What the module's options ask for, checked."""
 
-    def __init__(self, params: dict[str, t.Any], access: client.ClusterAccess) -> None:
-        self.expect = discovery.parse_expect(params["expect"] or {})
-        self.expect_live = discovery.parse_expect(params["expect_live"] or {}, "expect_live")
+    def __init__(self, params: dict[str, t.Any], access: ClusterAccess) -> None:
+        self.expect = parse_expect(params["expect"] or {})
+        self.expect_live = parse_expect(params["expect_live"] or {}, "expect_live")
         self.namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
         self.base = f"/api/v1/namespaces/{quote(self.namespace, safe='')}" if self.namespace else "/api/v1"
-        self.selector = discovery.label_selector(
+        self.selector = label_selector(
             params["role_label"],
             app=params["app"],
             instance=params["instance"],
@@ -639,29 +644,25 @@ class Request:
         )
         self.until = params["wait_until"]
         self.roles = {*params["roles"], *self.expect}
-        self.probes: dict[str, app_live.Probe] = {}
+        self.probes: dict[str, Probe] = {}
         if params["definition"]:
-            self.probes = app_live.probes_of(
-                params["definition"], instance=params["instance"] or "", namespace=self.namespace
-            )
-        self.probes.update(app_live.parse_probes(params["live_roles"]))
+            self.probes = probes_of(params["definition"], instance=params["instance"] or "", namespace=self.namespace)
+        self.probes.update(parse_probes(params["live_roles"]))
         if self.expect_live and not self.probes:
-            raise discovery.DiscoveryError(
+            raise DiscoveryError(
                 "expect_live: expected live_roles, or a definition with live_role, to know how members are asked; "
                 "found neither."
             )
         if params["publish"]:
             narrowed = [name for name in ("roles", "label_selector", "all_namespaces", "default_role") if params[name]]
             if narrowed or not params["namespace"] or not params["instance"]:
-                raise discovery.DiscoveryError(
+                raise DiscoveryError(
                     "publish: expected namespace and instance, and all members of that app cluster; found "
                     + (f"{', '.join(narrowed)} set." if narrowed else "namespace or instance not set.")
                 )
 
 
-def look(
-    module: AnsibleModule, api: client.KubeApi, roster: discovery.Roster, request: Request
-) -> tuple[float, list[str]]:
+def look(module: AnsibleModule, api: KubeApi, roster: Roster, request: Request) -> tuple[float, list[str]]:
     """Fill the roster, and wait if asked to: how long that took, and what members did not answer."""
     params, path = module.params, f"{request.base}/pods"
     waiting = params["wait"] and not module.check_mode
@@ -678,7 +679,7 @@ def look(
     while True:
         if waiting:
             version = follow(version, settled, deadline)
-        findings = app_live.ask_all(api, roster.all(), request.probes, params["live_timeout"]) if request.probes else []
+        findings = ask_all(api, roster.all(), request.probes, params["live_timeout"]) if request.probes else []
         met = settled() and not roster.live_unmet(request.expect_live)
         if not waiting or met or time.monotonic() >= deadline:
             return (round(time.monotonic() - started, 1) if waiting else 0.0), findings
@@ -688,15 +689,15 @@ def look(
 
 def discover(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
-    access = client.load_kubeconfig(params["kubeconfig"], params["context"])
+    access = load_kubeconfig(params["kubeconfig"], params["context"])
     request = Request(params, access)
-    roster = discovery.Roster(
+    roster = Roster(
         params["role_label"],
         default_role=params["default_role"],
         include_finished=params["include_finished"],
         cluster_domain=params["cluster_domain"],
     )
-    with client.KubeApi(access) as api:
+    with KubeApi(access) as api:
         waited, findings = look(module, api, roster, request)
         unmet = [] if roster.met(request.expect, request.until) else roster.unmet(request.expect, request.until)
         unmet += roster.live_unmet(request.expect_live, findings)
@@ -722,7 +723,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
                 services = read_services(api, f"{request.base}/services", params["chunk_size"])
         changed, found = False, roster.members(request.roles)
         if params["publish"]:
-            wanted = discovery.members_map(
+            wanted = members_map(
                 found, cluster=params["instance"], namespace=request.namespace, app=params["app"] or ""
             )
             changed, difference = publish(api, wanted, module.check_mode)
@@ -733,7 +734,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
             }
             if difference and module._diff:
                 report["diff"] = difference
-    identity = {discovery.APP_LABEL: params["app"], discovery.INSTANCE_LABEL: params["instance"]}
+    identity = {LABEL_APP: params["app"], LABEL_CLUSTER: params["instance"]}
     identity = {key: value for key, value in identity.items() if value}
     return {
         "changed": changed,
@@ -748,19 +749,19 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            client.ARGUMENT_SPEC,
+            ARGUMENT_SPEC,
             namespace={"type": "str"},
             all_namespaces={"type": "bool", "default": False},
             app={"type": "str"},
             instance={"type": "str", "aliases": ["app_cluster"]},
             label_selector={"type": "list", "elements": "str", "default": []},
-            role_label={"type": "str", "default": discovery.ROLE_LABEL},
+            role_label={"type": "str", "default": LABEL_ROLE},
             roles={"type": "list", "elements": "str", "default": []},
             default_role={"type": "str"},
             include_finished={"type": "bool", "default": False},
             services={"type": "bool", "default": True},
             racks={"type": "bool", "default": True},
-            rack_label={"type": "str", "default": discovery.RACK_LABEL},
+            rack_label={"type": "str", "default": LABEL_RACK},
             cluster_domain={"type": "str", "default": "cluster.local"},
             expect={"type": "dict"},
             live_roles={"type": "dict"},
@@ -784,7 +785,7 @@ def main() -> None:
     gc.disable()
     try:
         result = discover(module)
-    except (client.KubeApiError, discovery.DiscoveryError, app_live.ProbeError) as error:
+    except (KubeApiError, DiscoveryError, ProbeError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

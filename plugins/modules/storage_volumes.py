@@ -88,7 +88,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.app.compare import apply_objects, difference
-from ..module_utils.kube.objects import Kube, create_module, reporting
+from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.kube.objects import Kube
 
 FIELD_MANAGER = "baremetal.bigdata.storage"
 SELECTOR = "app.kubernetes.io/managed-by=baremetal.bigdata"

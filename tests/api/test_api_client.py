@@ -10,15 +10,19 @@ import threading
 import time
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import ROLE_LABEL, Expectation, Roster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client as kube_api
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import Expectation, Roster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.client import STRATEGIC_PATCH, KubeApi
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.config import ClusterAccess, load_kubeconfig
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.errors import Expired, KubeApiError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import LABEL_ROLE
 from ansible_collections.baremetal.bigdata.plugins.modules import role_discovery
 from loopback_api import run_api_server
 
 
 @pytest.fixture
 def api(api_server):
-    with kube_api.KubeApi(kube_api.load_kubeconfig(str(api_server.kubeconfig))) as client:
+    with KubeApi(load_kubeconfig(str(api_server.kubeconfig))) as client:
         yield client
 
 
@@ -46,7 +50,7 @@ def add_pod(api_server, path, name):
     return api_server.create(
         path,
         {
-            "metadata": {"name": name, "labels": {ROLE_LABEL: "worker"}},
+            "metadata": {"name": name, "labels": {LABEL_ROLE: "worker"}},
             "spec": {"nodeName": "anywhere", "containers": [{"name": "app", "image": "registry.example/app:1"}]},
         },
         {"phase": "Running", "podIP": "10.1.0.1", "conditions": [{"type": "Ready", "status": "True"}]},
@@ -80,7 +84,7 @@ def test_metadata_of_nodes_comes_without_the_rest(api, api_server):
     assert "status" not in node
 
 
-class ExpiringApi(kube_api.KubeApi):
+class ExpiringApi(KubeApi):
     """Lets the history expire between the first and the second chunk, a number of times."""
 
     def __init__(self, access, api_server, times):
@@ -95,7 +99,7 @@ class ExpiringApi(kube_api.KubeApi):
 
 
 def test_a_list_whose_token_expired_starts_again(forgetful):
-    access, roster, pods = kube_api.load_kubeconfig(str(forgetful.kubeconfig)), Roster(), three_pods(forgetful)
+    access, roster, pods = load_kubeconfig(str(forgetful.kubeconfig)), Roster(), three_pods(forgetful)
     with ExpiringApi(access, forgetful, 2) as api:
         role_discovery.load_pods(api, pods, roster, "", 2)
     assert api.expired == 2
@@ -103,8 +107,8 @@ def test_a_list_whose_token_expired_starts_again(forgetful):
 
 
 def test_a_list_that_always_expires_ends_in_an_error(forgetful):
-    access, pods = kube_api.load_kubeconfig(str(forgetful.kubeconfig)), three_pods(forgetful)
-    with ExpiringApi(access, forgetful, 100) as api, pytest.raises(kube_api.Expired, match="410 Expired"):
+    access, pods = load_kubeconfig(str(forgetful.kubeconfig)), three_pods(forgetful)
+    with ExpiringApi(access, forgetful, 100) as api, pytest.raises(Expired, match="410 Expired"):
         role_discovery.load_pods(api, pods, Roster(), "", 2)
     assert api.expired == 3
 
@@ -130,18 +134,18 @@ def test_a_watch_ends_at_its_deadline(api, pods):
 
 def test_a_watch_from_an_expired_version_says_so(forgetful):
     pods = three_pods(forgetful)
-    with kube_api.KubeApi(kube_api.load_kubeconfig(str(forgetful.kubeconfig))) as api:
+    with KubeApi(load_kubeconfig(str(forgetful.kubeconfig))) as api:
         *_chunks, last = api.list_chunks(pods)
         forgetful.delete(f"{pods}/w-0")
         forgetful.compact()
-        with pytest.raises(kube_api.Expired, match="410"):
+        with pytest.raises(Expired, match="410"):
             list(api.watch(pods, last["metadata"]["resourceVersion"], time.monotonic() + 10))
 
 
 def test_waiting_lists_again_where_the_version_expired(forgetful):
     """A pod that vanished while nobody watched is forgotten."""
     pods, roster = three_pods(forgetful), Roster()
-    with kube_api.KubeApi(kube_api.load_kubeconfig(str(forgetful.kubeconfig))) as api:
+    with KubeApi(load_kubeconfig(str(forgetful.kubeconfig))) as api:
         version = role_discovery.load_pods(api, pods, roster, "", 500)
         forgetful.delete(f"{pods}/w-2")
         forgetful.compact()
@@ -198,11 +202,11 @@ def relay(api_server):
 
 
 def test_waiting_survives_a_lost_connection(api_server, relay, pods):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
+    access = load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
     roster, outcome = Roster(), []
 
     def wait():
-        with kube_api.KubeApi(access) as api:
+        with KubeApi(access) as api:
             version = role_discovery.load_pods(api, pods, roster, "", 500)
             listed.set()
             role_discovery.wait_for(api, pods, roster, "", version, 500, ready(roster, 4), time.monotonic() + 20)
@@ -220,52 +224,52 @@ def test_waiting_survives_a_lost_connection(api_server, relay, pods):
 
 
 def test_a_kept_connection_that_was_closed_is_replaced(api_server, relay):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
-    with kube_api.KubeApi(access) as api:
+    access = load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
+    with KubeApi(access) as api:
         assert api.get("/api/v1/namespaces/default")["metadata"]["name"] == "default"
         relay.cut()
         assert api.get("/api/v1/namespaces/default")["metadata"]["name"] == "default"
 
 
 def test_one_connection_serves_many_requests(api_server, relay):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
-    with kube_api.KubeApi(access) as api:
+    access = load_kubeconfig(str(api_server.kubeconfig))._replace(server=f"https://127.0.0.1:{relay.port}")
+    with KubeApi(access) as api:
         for _round in range(3):
             assert "gitVersion" in api.text("/version")
             assert api.get("/api/v1/namespaces/default")["metadata"]["name"] == "default"
-            with pytest.raises(kube_api.KubeApiError, match="404"):
+            with pytest.raises(KubeApiError, match="404"):
                 api.text("/nowhere")
     assert relay.accepted == 1
 
 
 def test_an_unknown_authority_is_refused(api_server, tmp_path):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(ca=None)
-    with kube_api.KubeApi(access) as api, pytest.raises(kube_api.KubeApiError, match="certificate was not accepted"):
+    access = load_kubeconfig(str(api_server.kubeconfig))._replace(ca=None)
+    with KubeApi(access) as api, pytest.raises(KubeApiError, match="certificate was not accepted"):
         api.get("/version")
-    with kube_api.KubeApi(access._replace(insecure=True)) as api:
+    with KubeApi(access._replace(insecure=True)) as api:
         assert api.get("/version")["major"] is not None
 
 
 def test_the_name_in_the_certificate_is_verified(api_server):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))
-    with kube_api.KubeApi(access._replace(server_name="localhost")) as api:
+    access = load_kubeconfig(str(api_server.kubeconfig))
+    with KubeApi(access._replace(server_name="localhost")) as api:
         api.get("/version")
     with (
-        kube_api.KubeApi(access._replace(server_name="elsewhere.example")) as api,
-        pytest.raises(kube_api.KubeApiError, match="certificate was not accepted"),
+        KubeApi(access._replace(server_name="elsewhere.example")) as api,
+        pytest.raises(KubeApiError, match="certificate was not accepted"),
     ):
         api.get("/version")
 
 
 def test_a_wrong_token_is_told_from_a_missing_right(api_server):
-    access = kube_api.load_kubeconfig(str(api_server.kubeconfig))._replace(token="wrong")
-    with kube_api.KubeApi(access) as api, pytest.raises(kube_api.KubeApiError, match="certificate or token is wrong"):
+    access = load_kubeconfig(str(api_server.kubeconfig))._replace(token="wrong")
+    with KubeApi(access) as api, pytest.raises(KubeApiError, match="certificate or token is wrong"):
         api.get("/api/v1/namespaces/default")
 
 
 def test_plain_http_to_a_tls_port_is_explained(api_server):
-    access = kube_api.ClusterAccess(server=f"http://127.0.0.1:{api_server.port}")
-    with kube_api.KubeApi(access) as api, pytest.raises(kube_api.KubeApiError, match="HTTP request to an HTTPS server"):
+    access = ClusterAccess(server=f"http://127.0.0.1:{api_server.port}")
+    with KubeApi(access) as api, pytest.raises(KubeApiError, match="HTTP request to an HTTPS server"):
         api.get("/version")
 
 
@@ -285,7 +289,7 @@ def test_server_side_apply_owns_exactly_its_fields(api, api_server):
     namespace = api_server.namespace()
     path = api.path("v1", "ConfigMap", namespace, "c")
     assert api.apply(path, config_map(namespace, a="1", b="2"), "me", dry_run=True)["data"] == {"a": "1", "b": "2"}
-    with pytest.raises(kube_api.KubeApiError, match="404") as error:
+    with pytest.raises(KubeApiError, match="404") as error:
         api.get(path)
     assert error.value.status == 404
     api.apply(path, config_map(namespace, a="1", b="2"), "me")
@@ -307,7 +311,7 @@ def test_a_strategic_patch_merges_lists_by_their_keys(api, api_server):
     path = f"/api/v1/namespaces/{namespace}/services"
     api_server.request("POST", path, {"metadata": {"name": "s"}, "spec": {"ports": [{"name": "a", "port": 80}]}})
     more = {"spec": {"ports": [{"name": "b", "port": 81}]}}
-    patched = api.patch(f"{path}/s", more, content_type=kube_api.STRATEGIC_PATCH)
+    patched = api.patch(f"{path}/s", more, content_type=STRATEGIC_PATCH)
     assert sorted(port["port"] for port in patched["spec"]["ports"]) == [80, 81]
 
 
@@ -329,12 +333,12 @@ def test_kinds_that_are_not_built_in_are_asked_for(api):
     )
     assert api.path("scheduling.k8s.io/v1", "PriorityClass", "n", "p") == "/apis/scheduling.k8s.io/v1/priorityclasses/p"
     for version in ("v1", "nowhere.example/v1"):
-        with pytest.raises(kube_api.KubeApiError, match=f"no kind Unheard of {version}"):
+        with pytest.raises(KubeApiError, match=f"no kind Unheard of {version}"):
             api.path(version, "Unheard", "n")
 
 
 def test_every_kind_that_is_built_in_has_its_place(api):
-    known = dict(kube_api._KNOWN)
+    known = dict(client._KNOWN)
     for version in {version for version, _kind in known}:
         there = api._kinds(version)
         assert {key: value for key, value in known.items() if key[0] == version}.items() <= there.items()
@@ -343,6 +347,6 @@ def test_every_kind_that_is_built_in_has_its_place(api):
 def test_a_refusal_is_the_servers_own_sentence(api, api_server):
     namespace = api_server.namespace()
     wrong = {**config_map(namespace), "data": {"a b": "1"}}
-    with pytest.raises(kube_api.KubeApiError, match="a valid config key must consist of") as error:
+    with pytest.raises(KubeApiError, match="a valid config key must consist of") as error:
         api.apply(api.path("v1", "ConfigMap", namespace, "c"), wrong, "me")
     assert error.value.status == 422

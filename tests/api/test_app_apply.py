@@ -12,6 +12,7 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import names
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
+from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import LABEL_APP, LABEL_CLUSTER
 
 ROOT = Path(__file__).resolve().parents[2]
 HAZELCAST = yaml.safe_load((ROOT / "roles/hazelcast/files/app.yml").read_text())
@@ -109,7 +110,7 @@ def test_what_is_no_longer_wanted_goes_and_what_is_foreign_stays(api_server, run
     claim = {
         "metadata": {
             "name": "data",
-            "labels": {names.LABEL_CLUSTER: "hazelcast", names.LABEL_APP: "hazelcast"},
+            "labels": {LABEL_CLUSTER: "hazelcast", LABEL_APP: "hazelcast"},
         },
         "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
     }

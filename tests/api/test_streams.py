@@ -11,14 +11,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
-from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client as kube_api
-from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import stream
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import ask, stream
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.client import KubeApi
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.config import load_kubeconfig
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.errors import KubeApiError
 
 
 @pytest.fixture
 def api(api_server):
-    with kube_api.KubeApi(kube_api.load_kubeconfig(str(api_server.kubeconfig))) as client:
+    with KubeApi(load_kubeconfig(str(api_server.kubeconfig))) as client:
         yield client
 
 
@@ -63,7 +64,7 @@ def test_output_of_any_length_comes_whole(api, node, pod, size):
 def test_more_output_than_an_answer_is_refused(api, node, pod, monkeypatch):
     monkeypatch.setattr(stream, "MAX_OUTPUT_BYTES", 1000)
     node.command = lambda _pod, _command: (0, "x" * 900, "y" * 900)
-    with pytest.raises(kube_api.KubeApiError, match="cat: more than 1000 bytes of output"):
+    with pytest.raises(KubeApiError, match="cat: more than 1000 bytes of output"):
         run(api, pod, "cat")
 
 
@@ -79,7 +80,7 @@ def test_a_command_that_does_not_end_is_left_in_time(api, node, pod):
 def test_a_command_that_fails_says_why(api, node, pod):
     node.command = lambda _pod, _command: (2, "", "no such keyspace\n")
     with pytest.raises(stream.CommandFailed, match="nodetool x ended with 2: no such keyspace") as error:
-        live.run(api, *pod, "app", ["nodetool", "x"], 20)
+        ask.run(api, *pod, "app", ["nodetool", "x"], 20)
     assert (error.value.returncode, error.value.output) == (2, "no such keyspace")
 
 
@@ -94,12 +95,12 @@ def test_a_command_reads_what_it_is_given(api, node, pod, size):
 
 
 def test_what_the_server_refuses_is_told(api, api_server, pod):
-    with pytest.raises(kube_api.KubeApiError, match='pods "gone" not found'):
+    with pytest.raises(KubeApiError, match='pods "gone" not found'):
         stream.run(api, pod[0], "gone", "app", ["true"])
-    with pytest.raises(kube_api.KubeApiError, match="container other is not valid for pod p"):
+    with pytest.raises(KubeApiError, match="container other is not valid for pod p"):
         stream.run(api, *pod, "other", ["true"])
-    limited = kube_api.KubeApi(kube_api.load_kubeconfig(str(api_server.kubeconfig_limited)))
-    with pytest.raises(kube_api.KubeApiError, match="on 'pods/exec'") as error:
+    limited = KubeApi(load_kubeconfig(str(api_server.kubeconfig_limited)))
+    with pytest.raises(KubeApiError, match="on 'pods/exec'") as error:
         run(limited, pod, "true")
     assert error.value.status == 403
 

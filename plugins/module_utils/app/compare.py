@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..kube.objects import Kube
-from .render.names import ANNOTATION_FIXED
+from ..labels import ANNOTATION_FIXED
 
 # Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
 PRUNED_KINDS = (

@@ -1,57 +1,25 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Kubernetes API for the app modules: objects, commands and ports, by client and stream."""
+"""Objects of the Kubernetes API, commands in containers and ports of pods, for modules."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..app.run import live
-from . import client, stream
-from .stream import CommandFailed
-
-__all__ = ["CommandFailed", "Kube", "Unreachable", "create_module", "reason", "reporting"]
+from . import stream
+from .ask import ask, run
+from .client import MERGE_PATCH, STRATEGIC_PATCH, KubeApi
+from .config import load_kubeconfig
+from .errors import KubeApiError, NoKubeconfig
+from .module import Unreachable, reason
 
 # Seconds for one answer of the API server, so that a host that is down does not hang a run.
 TIMEOUT = 20
-
-
-class Unreachable(Exception):
-    """There is no kubeconfig, or nobody answers behind it."""
-
-
-def create_module(argument_spec: dict[str, Any], **arguments: Any) -> AnsibleModule:
-    """An AnsibleModule with the options of the doc fragment kube_auth."""
-    return AnsibleModule(argument_spec={**client.ARGUMENT_SPEC, **argument_spec}, supports_check_mode=True, **arguments)
-
-
-@contextlib.contextmanager
-def reporting(
-    module: AnsibleModule, missing: Callable[[str], Mapping[str, Any]], refused: str = "the API server refused"
-) -> Iterator[None]:
-    """End the module with a clear error where there is no cluster, or where it refuses.
-
-    In check mode there may be no cluster yet: the module then succeeds with what *missing* makes of
-    the reason, and ``reachable`` false.
-    """
-    try:
-        yield
-    except Unreachable as error:
-        if module.check_mode:
-            module.exit_json(changed=False, reachable=False, **missing(str(error)))
-        module.fail_json(
-            msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
-            "or set cluster_kubeconfig to the kubeconfig of a cluster."
-        )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"{refused}: {reason(error)}")
 
 
 @contextlib.contextmanager
@@ -59,7 +27,7 @@ def _reached() -> Iterator[None]:
     """A server that does not answer is told from one that refuses."""
     try:
         yield
-    except client.KubeApiError as error:
+    except KubeApiError as error:
         if error.status:
             raise
         raise Unreachable(f"its API server does not answer: {reason(error)}") from error
@@ -74,18 +42,18 @@ class Kube:
     def __init__(self, module: AnsibleModule):
         self.dry_run = module.check_mode
         try:
-            access = client.load_kubeconfig(module.params.get("kubeconfig"), module.params.get("context"))
-            self._api = client.KubeApi(access, TIMEOUT)
-        except client.NoKubeconfig as error:
+            access = load_kubeconfig(module.params.get("kubeconfig"), module.params.get("context"))
+            self._api = KubeApi(access, TIMEOUT)
+        except NoKubeconfig as error:
             raise Unreachable(f"there is no kubeconfig ({error})") from error
-        except client.KubeApiError as error:
+        except KubeApiError as error:
             module.fail_json(msg=str(error))
         self._owner = threading.get_ident()
         self._local = threading.local()
         self.request("/version")
 
     @property
-    def api(self) -> client.KubeApi:
+    def api(self) -> KubeApi:
         """This thread's own connection."""
         if threading.get_ident() == self._owner:
             return self._api
@@ -106,7 +74,7 @@ class Kube:
         try:
             with _reached():
                 return self.api.get(path)
-        except client.KubeApiError as error:
+        except KubeApiError as error:
             if error.status == 404:
                 return None
             raise
@@ -117,7 +85,7 @@ class Kube:
             with _reached():
                 for chunk in self.api.list_chunks(path, labelSelector=selector):
                     items += chunk.get("items") or ()
-        except client.KubeApiError as error:
+        except KubeApiError as error:
             if error.status == 404:
                 return []
             raise
@@ -146,7 +114,7 @@ class Kube:
         *strategic* merges lists of built-in kinds by their keys, such as containers by name.
         """
         path = self._path(version, kind, namespace, name) + (f"/{subresource}" if subresource else "")
-        content_type = client.STRATEGIC_PATCH if strategic else client.MERGE_PATCH
+        content_type = STRATEGIC_PATCH if strategic else MERGE_PATCH
         with _reached():
             return self.api.patch(path, dict(body), self.dry_run, content_type)
 
@@ -160,7 +128,7 @@ class Kube:
     def ask(self, namespace: str, pod: str, container: str, check: Mapping[str, Any], timeout: float = TIMEOUT) -> str:
         """A member's answer to a check: by HTTP through the API server, or by a command in its container."""
         with _reached():
-            return live.ask(self.api, namespace, pod, container, check, timeout)
+            return ask(self.api, namespace, pod, container, check, timeout)
 
     def run(
         self,
@@ -176,15 +144,10 @@ class Kube:
         The command can read *stdin*, but is not told where it ends.
         """
         with _reached():
-            return live.run(self.api, namespace, pod, container, list(command), timeout, stdin)
+            return run(self.api, namespace, pod, container, list(command), timeout, stdin)
 
     @contextlib.contextmanager
     def forward(self, namespace: str, pod: str, port: int) -> Iterator[int]:
         """A port on the controller's loopback that leads to a pod's, over the API server's connection."""
         with stream.forward(self.api, namespace, pod, port) as local:
             yield local
-
-
-def reason(error: BaseException) -> str:
-    """What went wrong, in one sentence."""
-    return str(error) or type(error).__name__

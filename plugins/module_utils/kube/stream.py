@@ -22,7 +22,8 @@ import time
 import typing as t
 from urllib.parse import quote, urlencode
 
-from .client import ConnectionLost, KubeApi, KubeApiError
+from .client import KubeApi
+from .errors import ConnectionLost, KubeApiError
 
 PROTOCOL = "v4.channel.k8s.io"
 STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3

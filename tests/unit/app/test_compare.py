@@ -14,7 +14,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.compare impo
     masked,
     normalise,
 )
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.names import ANNOTATION_FIXED
+from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import ANNOTATION_FIXED
 
 
 def claim(name="data", size="1Gi", storage_class="", mode=""):

@@ -7,8 +7,21 @@ from __future__ import annotations
 import json
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery import roster as discovery
-from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import Expectation, Roster
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.publish import members_map, same_map
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import (
+    DiscoveryError,
+    Expectation,
+    Roster,
+    label_selector,
+    parse_expect,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.services import project_service
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.pods import (
+    not_ready_reason,
+    project_node,
+    project_pod,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import LABEL_POD_NAME
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,7 +74,7 @@ def test_a_member_is_a_projection_of_its_pod():
             "containerStatuses": [{"name": "a", "restartCount": 2}, {"name": "b", "restartCount": 1}],
         },
     )
-    assert discovery.project_pod(pod, "example.local") == {
+    assert project_pod(pod, "example.local") == {
         "pod": "grid-worker-0",
         "namespace": "ns",
         "app": None,
@@ -87,12 +100,12 @@ def test_a_member_is_a_projection_of_its_pod():
 
 
 def test_a_pod_without_subdomain_has_no_fqdn():
-    assert discovery.project_pod(make_pod("p", spec={"hostname": "p"}))["fqdn"] is None
-    assert discovery.project_pod(make_pod("p", spec={"subdomain": "s"}))["fqdn"] is None
+    assert project_pod(make_pod("p", spec={"hostname": "p"}))["fqdn"] is None
+    assert project_pod(make_pod("p", spec={"subdomain": "s"}))["fqdn"] is None
 
 
 def test_a_pod_that_was_just_created_has_what_is_known():
-    member = discovery.project_pod({"metadata": {"name": "p", "namespace": "ns"}, "status": {"phase": "Pending"}})
+    member = project_pod({"metadata": {"name": "p", "namespace": "ns"}, "status": {"phase": "Pending"}})
     assert (member["ip"], member["ips"], member["node"], member["host_ip"], member["ready"]) == (
         None,
         [],
@@ -112,11 +125,11 @@ def test_restarts_count_sidecars_but_not_finished_init_containers():
             "initContainerStatuses": [{"name": "init", "restartCount": 10}, {"name": "sidecar", "restartCount": 100}],
         },
     )
-    assert discovery.project_pod(pod)["restarts"] == 101
+    assert project_pod(pod)["restarts"] == 101
 
 
 def test_a_terminating_pod_is_not_ready_even_if_its_condition_says_so():
-    member = discovery.project_pod(make_pod("p", meta={"deletionTimestamp": "2026-08-01T09:30:00Z"}))
+    member = project_pod(make_pod("p", meta={"deletionTimestamp": "2026-08-01T09:30:00Z"}))
     assert (member["ready"], member["terminating"]) == (False, True)
     assert member["reason"] == "Terminating, to be gone by 2026-08-01T09:30:00Z"
 
@@ -126,13 +139,13 @@ def test_racks_and_host_names_come_from_the_node():
     node = {
         "metadata": {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "a", "kubernetes.io/hostname": "h"}}
     }
-    roster.set_nodes({"node-1": discovery.project_node(node)})
+    roster.set_nodes({"node-1": project_node(node)})
     first, second = roster.members()["worker"]
     assert (first["rack"], first["hostname"], second["rack"], second["hostname"]) == ("a", "p-0", "a", "h")
 
 
 def test_a_node_without_labels_has_no_rack():
-    assert discovery.project_node({"metadata": {"name": "n"}}) == {"rack": None, "hostname": "n"}
+    assert project_node({"metadata": {"name": "n"}}) == {"rack": None, "hostname": "n"}
 
 
 def test_members_are_grouped_by_role_in_natural_order():
@@ -279,14 +292,14 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
     ],
 )
 def test_the_reason_is_what_stands_closest_to_the_cause(change, reason):
-    assert discovery.not_ready_reason(make_pod("p", status={**change})) == reason
+    assert not_ready_reason(make_pod("p", status={**change})) == reason
 
 
 # --- expectations ----------------------------------------------------------------------------------
 
 
 def test_expectations_are_exact_or_at_least():
-    assert discovery.parse_expect({"a": 3, "b": "2+", "c": "0"}) == {
+    assert parse_expect({"a": 3, "b": "2+", "c": "0"}) == {
         "a": Expectation(3),
         "b": Expectation(2, exact=False),
         "c": Expectation(0),
@@ -295,8 +308,8 @@ def test_expectations_are_exact_or_at_least():
 
 @pytest.mark.parametrize("value", [-1, "two", "", None, True, 1.5, "2-3", [1]])
 def test_other_expectations_are_refused_with_what_was_found(value):
-    with pytest.raises(discovery.DiscoveryError, match="role 'a': expected a count") as error:
-        discovery.parse_expect({"a": value})
+    with pytest.raises(DiscoveryError, match="role 'a': expected a count") as error:
+        parse_expect({"a": value})
     assert repr(value) in str(error.value)
 
 
@@ -340,7 +353,7 @@ def test_without_expectations_there_must_be_a_member_and_all_must_be_ready():
 def test_what_is_unmet_names_role_numbers_pods_and_reasons():
     waiting = {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
     roster = roster_of(make_pod("w-0"), make_pod("w-1", ready=False, status=waiting), make_pod("m-0", role="master"))
-    expect = discovery.parse_expect({"worker": 3, "master": 1, "edge": "1+"})
+    expect = parse_expect({"worker": 3, "master": 1, "edge": "1+"})
     assert roster.unmet(expect) == [
         "role worker: 1 ready of 3 expected (2 found); not ready: w-1 (container app: ImagePullBackOff)",
         "role edge: 0 ready of 1+ expected (0 found)",
@@ -389,9 +402,7 @@ def test_a_service_that_names_the_role_is_found_without_members():
 
 
 def test_urls_are_built_for_ports_with_a_scheme():
-    members = [
-        discovery.project_pod(make_pod(f"w-{n}", ready=n != 0, status={"hostIP": f"192.0.2.{n}"})) for n in range(12)
-    ]
+    members = [project_pod(make_pod(f"w-{n}", ready=n != 0, status={"hostIP": f"192.0.2.{n}"})) for n in range(12)]
     service = make_service(
         "s",
         {ROLE: "worker"},
@@ -403,7 +414,7 @@ def test_urls_are_built_for_ports_with_a_scheme():
             {"name": "data", "port": 7000, "nodePort": 30700, "appProtocol": "kubernetes.io/h2c"},
         ],
     )
-    found = discovery.project_service(service, members)
+    found = project_service(service, members)
     assert found["urls"] == [
         *(f"https://192.0.2.{n}:30443/gui" for n in (1, 2, 3)),
         *(f"http://192.0.2.{n}:30080" for n in (1, 2, 3)),
@@ -421,13 +432,13 @@ def test_a_load_balancer_and_ipv6_in_urls():
         "s", {}, type="LoadBalancer", externalIPs=["2001:db8::1"], annotations={"baremetal.bigdata/scheme": "http"}
     )
     service["status"] = {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}
-    found = discovery.project_service(service, [])
+    found = project_service(service, [])
     assert found["urls"] == ["http://lb.example:80", "http://[2001:db8::1]:80"]
     assert found["external"] == ["lb.example", "2001:db8::1"]
 
 
 def test_a_headless_service_has_no_cluster_ip():
-    found = discovery.project_service(make_service("s", {}, clusterIP="None"), [])
+    found = project_service(make_service("s", {}, clusterIP="None"), [])
     assert (found["headless"], found["cluster_ip"], found["type"]) == (True, None, "ClusterIP")
 
 
@@ -445,7 +456,7 @@ def test_annotations_name_a_port_by_its_name_or_its_number_and_dashboards_are_ur
         },
         ports=[{"name": "gui", "port": 8443}, {"name": "api", "port": 7870}],
     )
-    found = discovery.project_service(service, [])
+    found = project_service(service, [])
     assert found["urls"] == ["https://192.0.2.9:8443/platform", "http://192.0.2.9:7870"]
     assert found["dashboards"] == ["https://192.0.2.9:8443/platform"]
     assert [port["dashboard"] for port in found["ports"]] == [True, False]
@@ -453,15 +464,15 @@ def test_annotations_name_a_port_by_its_name_or_its_number_and_dashboards_are_ur
 
 def test_the_name_of_a_headless_service_leads_to_the_members_own_port():
     ports = [{"name": "http", "port": 80, "targetPort": 8080, "appProtocol": "http"}]
-    found = discovery.project_service(make_service("s", {}, clusterIP="None", ports=ports), [])
+    found = project_service(make_service("s", {}, clusterIP="None", ports=ports), [])
     assert found["cluster_urls"] == ["http://s.ns.svc.cluster.local:8080"]
-    found = discovery.project_service(make_service("s", {}, ports=ports), [])
+    found = project_service(make_service("s", {}, ports=ports), [])
     assert found["cluster_urls"] == ["http://s.ns.svc.cluster.local:80"]
 
 
 def test_a_service_of_one_member_names_it():
-    roster = roster_of(*(make_pod(f"w-{n}", labels={discovery.POD_NAME_LABEL: f"w-{n}"}) for n in range(3)))
-    services = [make_service(f"w-{n}", {ROLE: "worker", discovery.POD_NAME_LABEL: f"w-{n}"}) for n in range(3)]
+    roster = roster_of(*(make_pod(f"w-{n}", labels={LABEL_POD_NAME: f"w-{n}"}) for n in range(3)))
+    services = [make_service(f"w-{n}", {ROLE: "worker", LABEL_POD_NAME: f"w-{n}"}) for n in range(3)]
     found = roster.services([*services, make_service("all", {ROLE: "worker"})])["worker"]
     assert [(one["name"], one["member"]) for one in found] == [
         ("all", None), ("w-0", "w-0"), ("w-1", "w-1"), ("w-2", "w-2")
@@ -481,7 +492,7 @@ def test_a_service_of_one_member_names_it():
 def test_the_container_of_the_application(names, annotation, container):
     annotations = {"kubectl.kubernetes.io/default-container": annotation} if annotation else None
     pod = make_pod("p", meta={"annotations": annotations}, spec={"containers": [{"name": name} for name in names]})
-    assert discovery.project_pod(pod)["container"] == container
+    assert project_pod(pod)["container"] == container
 
 
 # --- live roles ------------------------------------------------------------------------------------
@@ -502,8 +513,8 @@ def test_members_by_their_live_role():
 
 def test_expected_live_roles_and_what_is_missing():
     roster = roster_that_says(w0="follower", w1="leader", w2="leader", w3="")
-    assert roster.live_unmet(discovery.parse_expect({"leader": 2, "follower": "1+", "observer": 0})) == []
-    assert roster.live_unmet(discovery.parse_expect({"leader": 1, "follower": 1}), ["w3 (role worker): no answer"]) == [
+    assert roster.live_unmet(parse_expect({"leader": 2, "follower": "1+", "observer": 0})) == []
+    assert roster.live_unmet(parse_expect({"leader": 1, "follower": 1}), ["w3 (role worker): no answer"]) == [
         "live role leader: 2 of 1 expected; members say: 1 follower, 2 leader",
         "no live role from: w3 (role worker): no answer",
     ]
@@ -516,7 +527,7 @@ def test_expected_live_roles_and_what_is_missing():
 
 
 def map_of(roster, **options):
-    return discovery.members_map(roster.members(), **{"cluster": "grid", "namespace": "ns", **options})
+    return members_map(roster.members(), **{"cluster": "grid", "namespace": "ns", **options})
 
 
 def test_the_map_has_who_is_where_and_nothing_that_changes_by_the_minute():
@@ -574,31 +585,31 @@ def test_a_live_role_is_in_the_map_where_it_is_known():
 
 def test_an_empty_map_is_json_too():
     assert json.loads(map_of(Roster())["data"]["members.json"]) == {}
-    assert json.loads(discovery.members_map({"w": []}, cluster="c", namespace="n")["data"]["members.json"]) == {"w": []}
+    assert json.loads(members_map({"w": []}, cluster="c", namespace="n")["data"]["members.json"]) == {"w": []}
 
 
 def test_a_map_that_no_configmap_holds_is_refused():
     roster = roster_of(*(make_pod(f"p-{n}", status={"podIP": "10.0.0.1"}) for n in range(9000)))
-    with pytest.raises(discovery.DiscoveryError, match=r"found \d+ bytes for 9000 members of grid"):
+    with pytest.raises(DiscoveryError, match=r"found \d+ bytes for 9000 members of grid"):
         map_of(roster)
 
 
 def test_a_map_is_the_same_if_content_and_labels_are():
     wanted = map_of(roster_of(make_pod("p")))
     live = {"metadata": {"labels": {**wanted["metadata"]["labels"], "more": "x"}}, "data": dict(wanted["data"])}
-    assert discovery.same_map(live, wanted)
-    assert not discovery.same_map(None, wanted)
-    assert not discovery.same_map({**live, "data": {**wanted["data"], "hosts": ""}}, wanted)
-    assert not discovery.same_map({"metadata": {}, "data": wanted["data"]}, wanted)
+    assert same_map(live, wanted)
+    assert not same_map(None, wanted)
+    assert not same_map({**live, "data": {**wanted["data"], "hosts": ""}}, wanted)
+    assert not same_map({"metadata": {}, "data": wanted["data"]}, wanted)
 
 
 # --- selectors -------------------------------------------------------------------------------------
 
 
 def test_selectors():
-    assert discovery.label_selector(ROLE) == ROLE
+    assert label_selector(ROLE) == ROLE
     assert (
-        discovery.label_selector("r", app="a", instance="i", roles=["x", "w", "x"], extra=["t in (a,b)", ""])
+        label_selector("r", app="a", instance="i", roles=["x", "w", "x"], extra=["t in (a,b)", ""])
         == "app.kubernetes.io/name=a,app.kubernetes.io/instance=i,r in (w,x),t in (a,b)"
     )
-    assert discovery.label_selector("r", require_role=False) == ""
+    assert label_selector("r", require_role=False) == ""

@@ -11,6 +11,14 @@ import os
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import config as kubeconfig
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.config import (
+    ClusterAccess,
+    kubeconfig_files,
+    load_kubeconfig,
+    tls_context,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.errors import ConnectionLost, Expired, KubeApiError
 
 CA = "-----BEGIN CERTIFICATE-----\nnot read here\n-----END CERTIFICATE-----\n"
 
@@ -38,15 +46,15 @@ def write(tmp_path):
 
 
 def refused(path, context=None):
-    with pytest.raises(client.KubeApiError) as error:
-        client.load_kubeconfig(path, context)
+    with pytest.raises(KubeApiError) as error:
+        load_kubeconfig(path, context)
     return str(error.value)
 
 
 def test_token_and_inline_authority(write):
     data = base64.b64encode(CA.encode()).decode()
     path = write(config({"certificate-authority-data": data}, {"token": "t"}, {"namespace": "analytics"}))
-    access = client.load_kubeconfig(path)
+    access = load_kubeconfig(path)
     assert (access.server, access.namespace, access.ca, access.token) == (
         "https://192.0.2.1:6443",
         "analytics",
@@ -61,7 +69,7 @@ def test_files_are_relative_to_the_kubeconfig(write, tmp_path, monkeypatch):
         write(f"content of {name}\n", name)
     monkeypatch.chdir("/")
     user = {"client-certificate": "me.crt", "client-key": str(tmp_path / "me.key"), "tokenFile": "token"}
-    access = client.load_kubeconfig(write(config({"certificate-authority": "ca.crt"}, user)))
+    access = load_kubeconfig(write(config({"certificate-authority": "ca.crt"}, user)))
     assert access.ca == "content of ca.crt\n"
     assert access.client_certificate == "content of me.crt\n"
     assert access.client_key == "content of me.key\n"
@@ -70,14 +78,14 @@ def test_files_are_relative_to_the_kubeconfig(write, tmp_path, monkeypatch):
 
 def test_json_is_a_kubeconfig_too_even_without_pyyaml(write, monkeypatch):
     path = write(json.dumps(config()))
-    monkeypatch.setattr(client, "yaml", None)
-    assert client.load_kubeconfig(path).server == "https://192.0.2.1:6443"
+    monkeypatch.setattr(kubeconfig, "yaml", None)
+    assert load_kubeconfig(path).server == "https://192.0.2.1:6443"
     assert "no PyYAML" in refused(write("a: b", "other"))
 
 
 def test_insecure_only_if_said(write):
-    assert client.load_kubeconfig(write(config({"insecure-skip-tls-verify": True}))).insecure is True
-    assert client.load_kubeconfig(write(config({"insecure-skip-tls-verify": "no"}))).insecure is False
+    assert load_kubeconfig(write(config({"insecure-skip-tls-verify": True}))).insecure is True
+    assert load_kubeconfig(write(config({"insecure-skip-tls-verify": "no"}))).insecure is False
 
 
 def test_of_several_files_the_first_wins(write):
@@ -85,13 +93,13 @@ def test_of_several_files_the_first_wins(write):
     second = write(config({"server": "https://second:6443"}) | {"current-context": "other"}, "2")
     third = write(config({"server": "https://third:6443"}, name="third"), "3")
     joined = os.pathsep.join([first, "/does/not/exist", second, third])
-    assert client.load_kubeconfig(joined).server == "https://first:6443"
-    assert client.load_kubeconfig(joined, "third").server == "https://third:6443"
+    assert load_kubeconfig(joined).server == "https://first:6443"
+    assert load_kubeconfig(joined, "third").server == "https://third:6443"
 
 
 def test_the_default_is_in_the_home_directory(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert client.kubeconfig_files(None) == [str(tmp_path / ".kube/config")]
+    assert kubeconfig_files(None) == [str(tmp_path / ".kube/config")]
     assert "K8S_AUTH_KUBECONFIG" in refused(None)
 
 
@@ -122,26 +130,26 @@ def test_what_is_wrong_is_named_without_its_secrets(write, content, message):
 
 
 def test_a_certificate_without_its_key_is_explained():
-    access = client.ClusterAccess("https://h", client_certificate=CA, client_key="", source="the-config")
-    with pytest.raises(client.KubeApiError, match="the-config: client-certificate and client-key"):
-        client.tls_context(access)
+    access = ClusterAccess("https://h", client_certificate=CA, client_key="", source="the-config")
+    with pytest.raises(KubeApiError, match="the-config: client-certificate and client-key"):
+        tls_context(access)
 
 
 def test_the_key_is_on_disk_only_while_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(client.tempfile, "tempdir", str(tmp_path))
-    with pytest.raises(client.KubeApiError):
-        client.tls_context(client.ClusterAccess("https://h", client_certificate=CA, client_key="k"))
+    monkeypatch.setattr(kubeconfig.tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(KubeApiError):
+        tls_context(ClusterAccess("https://h", client_certificate=CA, client_key="k"))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "text"),
     [
-        (410, client.Expired, "410 Gone"),
-        (503, client.ConnectionLost, "503 Service Unavailable"),
-        (401, client.KubeApiError, "wrong or has expired"),
-        (403, client.KubeApiError, "Grant the kubeconfig's user the verb 'list' on 'pods'"),
-        (404, client.KubeApiError, "list https://h/api/v1/namespaces/a/pods: 404 Not Found: told"),
+        (410, Expired, "410 Gone"),
+        (503, ConnectionLost, "503 Service Unavailable"),
+        (401, KubeApiError, "wrong or has expired"),
+        (403, KubeApiError, "Grant the kubeconfig's user the verb 'list' on 'pods'"),
+        (404, KubeApiError, "list https://h/api/v1/namespaces/a/pods: 404 Not Found: told"),
     ],
 )
 def test_errors_have_a_kind_and_a_remedy(status, kind, text):

@@ -6,23 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...labels import LABEL_APP, LABEL_CLUSTER, LABEL_COMPONENT, LABEL_MANAGER, LABEL_ROLE, MANAGER
 from ..model.types import AppCluster, Role, Service
-
-MANAGER = "baremetal.bigdata"
-LABEL_APP = "app.kubernetes.io/name"
-LABEL_CLUSTER = "app.kubernetes.io/instance"
-LABEL_COMPONENT = "app.kubernetes.io/component"
-LABEL_MANAGER = "app.kubernetes.io/managed-by"
-LABEL_ROLE = "baremetal.bigdata/role"
-# Set by the StatefulSet controller.
-LABEL_POD_NAME = "statefulset.kubernetes.io/pod-name"
-ANNOTATION_CONFIG = "baremetal.bigdata/config-hash"
-ANNOTATION_TEMPLATE = "baremetal.bigdata/template-hash"
-# On a controller: the values of fixed parameters, as JSON.
-ANNOTATION_FIXED = "baremetal.bigdata/fixed-parameters"
-ANNOTATION_URL = "baremetal.bigdata/"
-# On a member that has begun to leave: a run that was interrupted goes on with this one.
-ANNOTATION_LEAVING = "baremetal.bigdata/leaving"
 
 # The name of the one container that runs the app.
 CONTAINER = "app"

@@ -13,16 +13,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ...labels import (
+    ANNOTATION_DASHBOARD,
+    ANNOTATION_FIXED,
+    ANNOTATION_PATH,
+    ANNOTATION_SCHEME,
+    ANNOTATION_TEMPLATE,
+    LABEL_POD_NAME,
+)
 from ..compare import identity
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Check, LeaveStep, LiveRole, Role, Service
 from . import guest
 from .names import (
-    ANNOTATION_FIXED,
-    ANNOTATION_TEMPLATE,
-    ANNOTATION_URL,
     CONTAINER,
-    LABEL_POD_NAME,
     api_object,
     discovery_name,
     member_hosts,
@@ -292,11 +296,11 @@ def _client_service(
         if shared and cluster.services[service.id].node_port:
             port["nodePort"] = cluster.services[service.id].node_port
         ports.append(port)
-        for key, value in (("scheme", service.scheme), ("path", service.path)):
+        for annotation, value in ((ANNOTATION_SCHEME, service.scheme), (ANNOTATION_PATH, service.path)):
             if value:
-                urls[f"{ANNOTATION_URL}{key}.{service.port}"] = value
+                urls[f"{annotation}.{service.port}"] = value
         if service.dashboard:
-            urls[f"{ANNOTATION_URL}dashboard.{service.port}"] = "true"
+            urls[f"{ANNOTATION_DASHBOARD}.{service.port}"] = "true"
     spec = {"type": cluster.services[services[0].id].type, "selector": dict(selector), "ports": ports}
     result = api_object(cluster, "v1", "Service", name, role, spec=spec)
     metadata = result["metadata"]

@@ -10,18 +10,10 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
+from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE
 from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
 from . import guest
-from .names import (
-    ANNOTATION_CONFIG,
-    ANNOTATION_TEMPLATE,
-    CONTAINER,
-    discovery_name,
-    peers,
-    role_labels,
-    tokens_name,
-    workload_name,
-)
+from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
 from .text import scalar, substitute, words
 
 # Where the init container that fills a volume mounts it.

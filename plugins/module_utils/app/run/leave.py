@@ -18,8 +18,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...kube.objects import CommandFailed, Unreachable, reason
-from ..render.names import ANNOTATION_LEAVING
+from ...kube.module import Unreachable, reason
+from ...kube.stream import CommandFailed
+from ...labels import ANNOTATION_LEAVING
 from .status import Member, judge, leave_order, unseen
 from .watch import Deadline, RoleWatch, View, api_version, until
 

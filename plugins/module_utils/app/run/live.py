@@ -8,21 +8,20 @@ answers is pure; `ask`, `run` and `ask_all` talk to members, always through the 
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import quote
 
-from ...discovery.roster import Object
-from ...kube import client as kube_api
 from ...kube import stream
+from ...kube.ask import ask, shortened
+from ...kube.client import KubeApi
+from ...kube.errors import KubeApiError
+from ...kube.pods import Object
 
 # Seconds for one member's answer, and how many are asked at the same time.
 TIMEOUT = 5.0
 PARALLEL = 16
-_ANSWER_LENGTH = 200
 _PROBE_FIELDS = ("command", "http", "match", "names")
 _HTTP_FIELDS = ("json", "path", "port", "scheme", "service")
 _PLACEHOLDER = re.compile(r"\$\(([a-z][\w.\-]*)\)")
@@ -163,65 +162,8 @@ def _filled(where: str, value: t.Any, values: t.Mapping[str, str]) -> t.Any:
     return _PLACEHOLDER.sub(fill, value)
 
 
-# --- answers ---------------------------------------------------------------------------------------
-
-
-def field_of(body: str, path: str) -> str:
-    """A field of a JSON answer, by dots; a number is an index of a list. Raises ValueError, with what was found."""
-    try:
-        value: t.Any = json.loads(body)
-    except ValueError:
-        raise ValueError(f"expected JSON with {path}, found {shortened(body)!r}") from None
-    for key in path.split("."):
-        try:
-            value = value[int(key)] if isinstance(value, list) else value[key]
-        except (LookupError, TypeError, ValueError):
-            found = ", ".join(sorted(map(str, value))[:10]) if isinstance(value, dict) else shortened(json.dumps(value))
-            raise ValueError(f"expected JSON with {path}, found no {key} in {found or 'an empty object'}") from None
-    return json.dumps(value) if value is None or isinstance(value, (bool, dict, list)) else str(value)
-
-
-def shortened(text: str) -> str:
-    """One line of a text, not too long."""
-    text = " ".join(text.split())
-    return text if len(text) <= _ANSWER_LENGTH else text[: _ANSWER_LENGTH - 3] + "..."
-
-
-# --- asking ----------------------------------------------------------------------------------------
-
-
-def ask(
-    api: kube_api.KubeApi, namespace: str, pod: str, container: str, check: t.Mapping[str, t.Any], timeout: float
-) -> str:
-    """A member's answer to a check: ``{command}``, or ``{port, path, json, scheme}`` by the API server's proxy."""
-    if check.get("command"):
-        return run(api, namespace, pod, container, list(check["command"]), timeout)
-    scheme = "https:" if check.get("scheme") == "https" else ""
-    target = f"{scheme}{pod}:{check['port']}" if scheme or check.get("port") else pod
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(target, safe=':')}/proxy{check['path']}"
-    body = api.text(path, timeout)
-    return field_of(body, check["json"]) if check.get("json") else body
-
-
-def run(
-    api: kube_api.KubeApi,
-    namespace: str,
-    pod: str,
-    container: str,
-    command: t.Sequence[str],
-    timeout: float,
-    stdin: str | None = None,
-) -> str:
-    """The output of a command that ended with 0. Raises CommandFailed otherwise."""
-    code, out, err = stream.run(api, namespace, pod, container, command, timeout, stdin)
-    if code:
-        said = (err or out).strip()
-        raise stream.CommandFailed(f"{' '.join(command)} ended with {code}{': ' + said if said else ''}", code, said)
-    return out.strip()
-
-
 def ask_all(
-    api: kube_api.KubeApi,
+    api: KubeApi,
     members: t.Iterable[Object],
     probes: t.Mapping[str, Probe],
     timeout: float = TIMEOUT,
@@ -233,7 +175,7 @@ def ask_all(
     A member of another role has None.
     """
     local = threading.local()
-    clients: list[kube_api.KubeApi] = []
+    clients: list[KubeApi] = []
     lock = threading.Lock()
 
     def one(member: Object) -> str:
@@ -245,7 +187,7 @@ def ask_all(
         who = f"{member['pod']} (role {member['role']})"
         try:
             answer = ask(local.api, member["namespace"], member["pod"], member["container"] or "", probe.check, timeout)
-        except (kube_api.KubeApiError, stream.CommandFailed, ValueError) as error:
+        except (KubeApiError, stream.CommandFailed, ValueError) as error:
             return f"{who}: {shortened(str(error))}"
         member["live_role"] = probe.live_role(answer)
         return "" if member["live_role"] else f"{who}: its answer names no live role: {shortened(answer)!r}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..render.names import ANNOTATION_LEAVING, ANNOTATION_TEMPLATE
+from ...labels import ANNOTATION_LEAVING, ANNOTATION_TEMPLATE
 
 
 @dataclass

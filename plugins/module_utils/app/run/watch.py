@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...kube.objects import TIMEOUT, CommandFailed, Kube, Unreachable, reason
-from . import live as app_live
+from ...kube.module import Unreachable, reason
+from ...kube.objects import TIMEOUT, Kube
+from ...kube.stream import CommandFailed
+from .live import parse_probe
 from .status import Member, judge, member, rollout
 
 # Seconds for the answer of a command: it may have to start a Java machine first.
@@ -72,7 +74,7 @@ class RoleWatch:
         """Ask the ready members who they are now, and note it in them."""
         if not self.plan["live_role"]:
             return
-        probe = app_live.parse_probe(f"role {self.plan['role']}: live_role", self.plan["live_role"])
+        probe = parse_probe(f"role {self.plan['role']}: live_role", self.plan["live_role"])
 
         def one(item: Member) -> None:
             answer, failed = self._ask(item.name, probe.check)

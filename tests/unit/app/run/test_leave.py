@@ -10,7 +10,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import w
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Leaving, Refused, filled, leave_one
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.status import Member
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import RoleWatch
-from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.objects import CommandFailed
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.stream import CommandFailed
 
 LEAVER = Member("demo-2", ip="10.0.0.3", ready=True, hostname="demo-2")
 

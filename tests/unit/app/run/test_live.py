@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.ask import field_of
 
 
 def probe(**fields):
@@ -105,7 +106,7 @@ def test_a_placeholder_that_needs_settings_is_refused_with_the_remedy(text):
     ],
 )
 def test_fields_of_an_answer(body, path, value):
-    assert live.field_of(body, path) == value
+    assert field_of(body, path) == value
 
 
 @pytest.mark.parametrize(
@@ -120,4 +121,4 @@ def test_fields_of_an_answer(body, path, value):
 )
 def test_another_answer_is_told_with_what_was_found(body, path, message):
     with pytest.raises(ValueError, match=message):
-        live.field_of(body, path)
+        field_of(body, path)

@@ -1,0 +1,156 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pods and nodes as a playbook needs them: *projections*, small dictionaries of the fields that it asks for.
+
+Pure functions over the dictionaries of the API's JSON (core/v1 Pod, Node).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ..labels import ANNOTATION_CONTAINER, LABEL_APP, LABEL_CLUSTER, LABEL_HOSTNAME, LABEL_RACK
+
+# From the least to the most that a member can be; a member that counts as one counts as those before it.
+LEVELS = ("present", "running", "ready")
+TERMINATING = "terminating"
+FINISHED_PHASES = ("Succeeded", "Failed")
+_REASON_LENGTH = 300
+
+Object = t.Dict[str, t.Any]  # noqa: UP006 (ansible-test imports this with Python 3.8 too)
+
+
+_DIGITS = re.compile(r"(\d+)")
+
+
+def natural(name: str) -> list[t.Any]:
+    """Sort key by which ``w-2`` comes before ``w-10``."""
+    return [int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(name))]
+
+
+def _condition(status: Object, kind: str) -> Object:
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == kind:
+            return condition
+    return {}
+
+
+def _join(reason: str | None, message: str | None) -> str:
+    text = ": ".join(part for part in (reason, " ".join((message or "").split())) if part)
+    return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 3] + "..."
+
+
+def not_ready_reason(pod: Object) -> str:
+    """Why a pod is not ready, by what stands closest to the cause: deletion, scheduling, a container, a condition."""
+    metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
+    if metadata.get("deletionTimestamp"):
+        held = metadata.get("finalizers")
+        return f"Terminating, to be gone by {metadata['deletionTimestamp']}" + (
+            f", held by finalizers {', '.join(held)}" if held else ""
+        )
+    if status.get("phase") in FINISHED_PHASES:
+        return _join(status.get("reason") or status["phase"], status.get("message"))
+    scheduled = _condition(status, "PodScheduled")
+    if scheduled.get("status") == "False":
+        return _join(scheduled.get("reason") or "Unschedulable", scheduled.get("message"))
+    if not (pod.get("spec") or {}).get("nodeName"):
+        return "Not scheduled to a node yet"
+    for statuses in ("initContainerStatuses", "containerStatuses"):
+        for container in status.get(statuses) or ():
+            state = container.get("state") or {}
+            if container.get("ready") or "running" in state:
+                continue
+            waiting, ended = state.get("waiting"), state.get("terminated")
+            name = container.get("name")
+            # A container that waits for its turn says less than the one it waits for.
+            if waiting and waiting.get("reason") not in (None, "PodInitializing"):
+                last = (container.get("lastState") or {}).get("terminated") or {}
+                exit_code = (
+                    f"; it last exited with {last['exitCode']} ({last.get('reason')})" if "exitCode" in last else ""
+                )
+                return _join(f"container {name}: {waiting['reason']}", (waiting.get("message") or "") + exit_code)
+            if ended and (ended.get("exitCode") or statuses == "containerStatuses"):
+                return _join(
+                    f"container {name}: exited with {ended.get('exitCode')}",
+                    ended.get("message") or ended.get("reason"),
+                )
+    ready = _condition(status, "Ready")
+    if ready.get("message") or ready.get("reason"):
+        return _join(ready.get("reason"), ready.get("message"))
+    return f"phase {status.get('phase') or 'unknown'}, condition Ready {ready.get('status') or 'not set'}"
+
+
+def _restarts(spec: Object, status: Object) -> int:
+    total = sum(container.get("restartCount") or 0 for container in status.get("containerStatuses") or ())
+    if status.get("initContainerStatuses"):
+        # Sidecars are init containers that are restarted always.
+        sidecars = {c["name"] for c in spec.get("initContainers") or () if c.get("restartPolicy") == "Always"}
+        total += sum(c.get("restartCount") or 0 for c in status["initContainerStatuses"] if c.get("name") in sidecars)
+    return total
+
+
+def main_container(pod: Object) -> str | None:
+    """The container that runs the app: the one that the pod's annotation names, `app`, or the first."""
+    named = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_CONTAINER)
+    names = [container["name"] for container in (pod.get("spec") or {}).get("containers") or ()]
+    if named in names:
+        return named
+    return "app" if "app" in names else (names[0] if names else None)
+
+
+def project_pod(pod: Object, cluster_domain: str = "cluster.local", role: str | None = None) -> Object:
+    """A pod as a member. ``rack`` is filled in later, from its node, and ``live_role`` from its own answer."""
+    metadata, spec, status = pod["metadata"], pod.get("spec") or {}, pod.get("status") or {}
+    labels = metadata.get("labels") or {}
+    name, namespace, node = metadata["name"], metadata.get("namespace") or "", spec.get("nodeName")
+    phase = status.get("phase") or "Unknown"
+    terminating = bool(metadata.get("deletionTimestamp"))
+    ready = not terminating and phase == "Running" and _condition(status, "Ready").get("status") == "True"
+    hostname, subdomain = spec.get("hostname") or name, spec.get("subdomain")
+    host_network = bool(spec.get("hostNetwork"))
+    ip = status.get("podIP")
+    return {
+        "pod": name,
+        "namespace": namespace,
+        "app": labels.get(LABEL_APP),
+        "instance": labels.get(LABEL_CLUSTER),
+        "role": role,
+        "live_role": None,
+        "ip": ip,
+        "ips": [entry["ip"] for entry in status.get("podIPs") or () if entry.get("ip")] or ([ip] if ip else []),
+        "host_ip": status.get("hostIP"),
+        "node": node,
+        "hostname": (node or hostname) if host_network else hostname,
+        # DNS has a record of a pod only where both are set (and a headless Service has the subdomain's name).
+        "fqdn": f"{spec['hostname']}.{subdomain}.{namespace}.svc.{cluster_domain}"
+        if subdomain and spec.get("hostname")
+        else None,
+        "host_network": host_network,
+        "container": main_container(pod),
+        "rack": None,
+        "phase": phase,
+        "ready": ready,
+        "terminating": terminating,
+        "restarts": _restarts(spec, status),
+        "started": status.get("startTime"),
+        "reason": None if ready else not_ready_reason(pod),
+    }
+
+
+def level(member: Object) -> str:
+    """What a live member counts as: one of LEVELS, or ``terminating``."""
+    if member["terminating"]:
+        return TERMINATING
+    if member["ready"]:
+        return "ready"
+    return "running" if member["phase"] == "Running" and member["ip"] else "present"
+
+
+# --- nodes and selectors ---------------------------------------------------------------------------
+
+
+def project_node(node: Object, rack_label: str = LABEL_RACK) -> Object:
+    """The rack and host name of a node, of which only the metadata is needed."""
+    labels = node["metadata"].get("labels") or {}
+    return {"rack": labels.get(rack_label), "hostname": labels.get(LABEL_HOSTNAME) or node["metadata"]["name"]}
