@@ -13,7 +13,9 @@ from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ..module_utils import artifacts
-from ..module_utils.preflight import host as preflight
+from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding
+from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
+from ..module_utils.preflight.variables import check_variable_names, check_variable_range
 from ..plugin_utils import catalogue, role_specs
 
 try:
@@ -64,19 +66,19 @@ class ActionModule(ActionBase):
                 if path and not os.path.isfile(str(path))
             },
         )
-        findings = preflight.evaluate(settings, groups, hosts) + unreadable
+        findings = evaluate(settings, groups, hosts) + unreadable
         findings += self._variables(raw, hostvars, args["own_variables"])
-        findings = preflight.apply_ignore(findings, args["ignore"])
+        findings = apply_ignore(findings, args["ignore"])
 
         for name, host in hosts.items():
             if host["facts"]:
-                self._display.v(f"preflight: {name}: {preflight.summary(host['facts'])}")
-        report = preflight.format_report(findings, len(names))
+                self._display.v(f"preflight: {name}: {summary(host['facts'])}")
+        report = format_report(findings, len(names))
         result.update(changed=False, findings=[finding.as_dict() for finding in findings], msg=report)
-        if any(finding.severity == preflight.ERROR for finding in findings):
+        if any(finding.severity == ERROR for finding in findings):
             result["failed"] = True
         else:
-            for line in preflight.warning_lines(findings):
+            for line in warning_lines(findings):
                 self._display.warning(line)
         return result
 
@@ -89,7 +91,7 @@ class ActionModule(ActionBase):
             # A host that answers but cannot be looked at would fail in every later play.
             text = str(probe.get("module_stderr") or probe.get("module_stdout") or probe.get("msg") or "")
             host["reason"] = " ".join(text.removeprefix("Task failed: ").split())[:300] or "no reason given"
-            host["severity"] = preflight.ERROR
+            host["severity"] = ERROR
         return host
 
     @staticmethod
@@ -100,13 +102,13 @@ class ActionModule(ActionBase):
             content, _path = catalogue.load(lock_file if lock_file and os.path.isfile(lock_file) else "")
         except (OSError, ValueError, yaml.YAMLError, artifacts.ArtifactError) as error:
             return [], [
-                preflight.Finding(
-                    preflight.INVENTORY,
+                Finding(
+                    INVENTORY,
                     "controller_files",
                     "a readable list of artifacts",
                     str(error),
                     "fill the mirror again (playbooks/mirror.yml writes the lock file)",
-                    preflight.ERROR,
+                    ERROR,
                 )
             ]
         return artifacts.kubernetes_versions(content), []
@@ -118,7 +120,7 @@ class ActionModule(ActionBase):
         specs = role_specs.load()
         options, known = role_specs.options(specs), role_specs.known_names(specs)
         settings = list(self._set_by_the_user(hostvars))
-        findings = preflight.check_variable_names(
+        findings = check_variable_names(
             [(str(name), where) for name, _value, where, _host in settings], known, list(specs), own
         )
         seen = set()
@@ -178,16 +180,16 @@ def check_value(name, value, spec, where):
     validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
     if validated.error_messages:
         return [
-            preflight.Finding(
-                preflight.INVENTORY,
+            Finding(
+                INVENTORY,
                 "variable_value",
                 role_specs.expectation(name, spec),
                 f"{'a secret' if spec.get('no_log') else repr(value)} ({where}): {validated.error_messages[0]}",
                 f"correct {name}",
-                preflight.ERROR,
+                ERROR,
             )
         ]
-    return preflight.check_variable_range(name, spec.get("type", "str"), validated.validated_parameters[name], where)
+    return check_variable_range(name, spec.get("type", "str"), validated.validated_parameters[name], where)
 
 
 def _is_template(value):

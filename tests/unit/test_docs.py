@@ -12,7 +12,9 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible_collections.baremetal.bigdata.plugins.action.preflight_report import check_value
 from ansible_collections.baremetal.bigdata.plugins.module_utils import artifacts
-from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight import host as preflight
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.findings import Finding
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.inventory import check_inventory
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.variables import check_variable_names
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import catalogue, role_specs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +102,7 @@ def example() -> Example:
     return Example()
 
 
-def findings_of(example: Example, **changes: str) -> list[preflight.Finding]:
+def findings_of(example: Example, **changes: str) -> list[Finding]:
     listed, _path = catalogue.load()
     settings = {
         "api_endpoint": example.site["cluster_api_endpoint"],
@@ -118,7 +120,7 @@ def findings_of(example: Example, **changes: str) -> list[preflight.Finding]:
         "worker": example.hosts("kube_node"),
         "cluster": example.hosts("k8s_cluster"),
     }
-    return preflight.check_inventory(settings, groups)
+    return check_inventory(settings, groups)
 
 
 def test_the_example_passes_the_rules_of_the_inventory(example):
@@ -135,7 +137,7 @@ def test_the_example_sets_only_variables_that_roles_know_with_values_that_they_t
     for group, variables in example.files.items():
         assert group in example.inventory.groups, f"group_vars/{group}.yml"
         names = [(name, group) for name in variables if name != "apps_enabled"]
-        assert preflight.check_variable_names(names, known, list(specs)) == []
+        assert check_variable_names(names, known, list(specs)) == []
         for name, value in variables.items():
             if name in options and "{{" not in str(value):
                 assert check_value(name, value, options[name], group) == []

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 import yaml
-from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.host import CHECKS
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.findings import CHECKS
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import role_specs
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -15,9 +15,6 @@ from .roster import DiscoveryError
 _CONFIGMAP_BYTES = 1024 * 1024
 
 
-# --- the members' map ------------------------------------------------------------------------------
-
-
 def members_map(members: t.Mapping[str, t.Sequence[Object]], *, cluster: str, namespace: str, app: str = "") -> Object:
     """The discovery ConfigMap of an app cluster, `<cluster>-members`, which members and other apps mount.
 

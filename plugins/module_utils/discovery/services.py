@@ -13,9 +13,6 @@ _URL_HOSTS = 3
 _URL_SCHEMES = ("http", "https", "ftp", "ws", "wss")
 
 
-# --- services --------------------------------------------------------------------------------------
-
-
 def _url(scheme: str, host: str, port: int, path: str) -> str:
     host = f"[{host}]" if ":" in host else host
     return f"{scheme}://{host}:{port}/{path.lstrip('/')}" if path else f"{scheme}://{host}:{port}"

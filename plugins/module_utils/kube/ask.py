@@ -14,9 +14,6 @@ from .client import KubeApi
 _ANSWER_LENGTH = 200
 
 
-# --- answers ---------------------------------------------------------------------------------------
-
-
 def field_of(body: str, path: str) -> str:
     """A field of a JSON answer, by dots; a number is an index of a list. Raises ValueError, with what was found."""
     try:
@@ -36,9 +33,6 @@ def shortened(text: str) -> str:
     """One line of a text, not too long."""
     text = " ".join(text.split())
     return text if len(text) <= _ANSWER_LENGTH else text[: _ANSWER_LENGTH - 3] + "..."
-
-
-# --- asking ----------------------------------------------------------------------------------------
 
 
 def ask(api: KubeApi, namespace: str, pod: str, container: str, check: t.Mapping[str, t.Any], timeout: float) -> str:

@@ -30,9 +30,6 @@ ARGUMENT_SPEC = {
 }
 
 
-# --- kubeconfig ------------------------------------------------------------------------------------
-
-
 class ClusterAccess(t.NamedTuple):
     """What is needed to call one cluster as one user, taken from a kubeconfig. Certificates and keys are PEM."""
 

@@ -147,9 +147,6 @@ def level(member: Object) -> str:
     return "running" if member["phase"] == "Running" and member["ip"] else "present"
 
 
-# --- nodes and selectors ---------------------------------------------------------------------------
-
-
 def project_node(node: Object, rack_label: str = LABEL_RACK) -> Object:
     """The rack and host name of a node, of which only the metadata is needed."""
     labels = node["metadata"].get("labels") or {}

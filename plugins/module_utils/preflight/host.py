@@ -1,111 +1,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rules of the preflight: settings and facts of all hosts in, a list of findings out.
-
-Pure functions. What was found on a host comes from the preflight_probe module; nothing here reads
-a file, opens a connection or knows of Ansible. Every check has an id (the keys of `CHECKS`), which
-`preflight_ignore` takes.
-"""
+"""What a host has to be like, by rules over its facts. Pure functions."""
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import ipaddress
 import re
-from dataclasses import asdict, dataclass, replace
 
-ERROR = "error"
-WARNING = "warning"
-IGNORED = "ignored"
-INVENTORY = "inventory"
+from .findings import ERROR, listed, make_finding
+from .inventory import LABEL, VERSION, as_network, overlap
 
-# id -> default severity. docs/preflight.md has one line for each.
-CHECKS = {
-    # the inventory
-    "groups": ERROR,
-    "etcd_members": ERROR,
-    "api_endpoint": ERROR,
-    "subnets": ERROR,
-    "network_plugin": ERROR,
-    "kubernetes_version": ERROR,
-    "dns_domain": ERROR,
-    "controller_files": ERROR,
-    "variable_unknown": ERROR,
-    "variable_value": ERROR,
-    # every host
-    "unreachable": WARNING,
-    "privileges": ERROR,
-    "python": ERROR,
-    "systemd": ERROR,
-    "os": ERROR,
-    "cpus": ERROR,
-    "memory": ERROR,
-    "disk": ERROR,
-    "etcd_fsync": WARNING,
-    "swap": WARNING,
-    "clock": ERROR,
-    "time_sync": WARNING,
-    "port": ERROR,
-    "hostname": ERROR,
-    "hostname_differs": WARNING,
-    "node_address": ERROR,
-    "host_networks": ERROR,
-    "kernel": ERROR,
-    "cgroup": ERROR,
-    "mtu": ERROR,
-    "dns": WARNING,
-    "artifacts": ERROR,
-    "leftovers": WARNING,
-    "version_jump": ERROR,
-    # hosts compared with each other
-    "hostname_duplicate": ERROR,
-    "machine_id": ERROR,
-    "product_uuid": WARNING,
-    "address_duplicate": ERROR,
-    "mtu_differs": WARNING,
-    "architecture": ERROR,
-}
-
-NETWORK_PLUGINS = ("flannel",)
-NODE_PREFIX = 24  # kube-controller-manager's --node-cidr-mask-size
 OVERLAY_BYTES = {"flannel": 50}
 # Interfaces that the cluster itself makes, on a host that already belongs to it.
 OWN_INTERFACES = ("lo", "flannel*", "cni*", "veth*", "kube-*", "nodelocaldns")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?")
-# How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
-_SIMILAR = 0.9
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is not as it should be. *host* is a host of the inventory, or ``inventory``."""
-
-    host: str
-    check: str
-    expected: str
-    found: str
-    remedy: str
-    severity: str = ""
-
-    def as_dict(self):
-        # type: () -> dict[str, str]
-        return asdict(self)
-
-
-def _finding(host, check, expected, found, remedy, severity=None):
-    # type: (str, str, str, object, str, str | None) -> Finding
-    return Finding(host, check, expected, str(found), remedy, severity or CHECKS[check])
-
-
-def _network(text):
-    # type: (object) -> object
-    """The IPv4 or IPv6 network that *text* means, None when it means none."""
-    try:
-        return ipaddress.ip_network(str(text), strict=True)
-    except ValueError:
-        return None
 
 
 def _address(text):
@@ -114,289 +22,6 @@ def _address(text):
         return ipaddress.ip_address(str(text))
     except ValueError:
         return None
-
-
-def _overlap(one, other):
-    # type: (object, object) -> bool
-    return one is not None and other is not None and one.version == other.version and one.overlaps(other)
-
-
-def _listed(names, limit=8):
-    # type: (object, int) -> str
-    names = [str(name) for name in names]
-    if len(names) <= limit:
-        return ", ".join(names) or "none"
-    return "{} and {} more".format(", ".join(names[:limit]), len(names) - limit)
-
-
-# --- the inventory -------------------------------------------------------------------------------
-
-
-def check_inventory(settings, groups):
-    # type: (dict, dict[str, list[str]]) -> list[Finding]
-    """What can be judged without a host.
-
-    *settings*: pod_subnet, service_subnet, dns_domain, network_plugin, kubernetes_version,
-    supported_versions, api_endpoint, group_names (role -> the group's name), missing_files
-    (variable -> path of a file on the controller that is not there).
-    *groups*: role (``etcd``, ``control_plane``, ``worker``, ``cluster``) -> hosts.
-    """
-    findings = []
-    names = settings.get("group_names") or {}
-    etcd, control_plane, worker, cluster = (
-        list(groups.get(role) or []) for role in ("etcd", "control_plane", "worker", "cluster")
-    )
-
-    for role, hosts in (("etcd", etcd), ("control_plane", control_plane)):
-        if not hosts:
-            findings.append(
-                _finding(
-                    INVENTORY,
-                    "groups",
-                    f"at least one host in group {names.get(role, role)}",
-                    "none",
-                    f"add a host to group {names.get(role, role)} in the inventory (cluster_{role}_group names it)",
-                )
-            )
-    outside = sorted(set(control_plane + worker) - set(cluster))
-    if outside:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "groups",
-                "every control-plane and worker host in group {}".format(names.get("cluster", "k8s_cluster")),
-                f"outside it: {_listed(outside)}",
-                "make {} and {} children of {}".format(
-                    names.get("control_plane", "kube_control_plane"),
-                    names.get("worker", "kube_node"),
-                    names.get("cluster", "k8s_cluster"),
-                ),
-            )
-        )
-    neither = sorted(set(cluster) - set(control_plane) - set(worker))
-    if neither:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "groups",
-                "every host of {} to be a control-plane or a worker host".format(names.get("cluster", "k8s_cluster")),
-                f"neither: {_listed(neither)}",
-                "add them to {} or {}".format(
-                    names.get("control_plane", "kube_control_plane"), names.get("worker", "kube_node")
-                ),
-            )
-        )
-    if etcd and (len(etcd) % 2 == 0 or len(etcd) > 7):
-        findings.append(
-            _finding(
-                INVENTORY,
-                "etcd_members",
-                "1, 3, 5 or 7 hosts in group {}".format(names.get("etcd", "etcd")),
-                f"{len(etcd)} ({_listed(etcd)})",
-                "add or remove a host: an even number survives no more failures than one fewer",
-            )
-        )
-    endpoint = str(settings.get("api_endpoint") or "")
-    if len(control_plane) > 1 and not endpoint:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "api_endpoint",
-                f"cluster_api_endpoint, since there are {len(control_plane)} control-plane hosts",
-                "it is empty",
-                "set cluster_api_endpoint to the host:port of a load balancer or virtual address before them",
-            )
-        )
-    if endpoint and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}", endpoint):
-        findings.append(
-            _finding(
-                INVENTORY,
-                "api_endpoint",
-                "cluster_api_endpoint as host:port",
-                endpoint,
-                "write it without a scheme, for example api.example.org:6443",
-            )
-        )
-    findings += _check_subnets(settings, len(set(cluster)))
-    plugin = settings.get("network_plugin")
-    if plugin not in NETWORK_PLUGINS:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "network_plugin",
-                "cluster_network_plugin to be one of: {}".format(", ".join(NETWORK_PLUGINS)),
-                plugin,
-                "set cluster_network_plugin to one of those",
-            )
-        )
-    version, supported = (
-        str(settings.get("kubernetes_version")),
-        [str(v) for v in settings.get("supported_versions") or []],
-    )
-    if supported and version not in supported:
-        close = difflib.get_close_matches(version.lstrip("v"), supported, 1, 0)
-        findings.append(
-            _finding(
-                INVENTORY,
-                "kubernetes_version",
-                "cluster_kubernetes_version to be one of: {}".format(", ".join(supported)),
-                version,
-                f"set it to {close[0] if close else supported[0]}; other releases need their entry in "
-                "artifacts/artifacts.yml and a filled mirror",
-            )
-        )
-    domain = str(settings.get("dns_domain") or "")
-    if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
-        findings.append(
-            _finding(
-                INVENTORY,
-                "dns_domain",
-                "cluster_dns_domain to be a DNS domain in lower case, such as cluster.local",
-                domain or "nothing",
-                "set cluster_dns_domain to labels of a-z, 0-9 and - joined by dots",
-            )
-        )
-    for variable, path in sorted((settings.get("missing_files") or {}).items()):
-        findings.append(
-            _finding(
-                INVENTORY,
-                "controller_files",
-                f"the file that {variable} names on this machine",
-                f"{path} does not exist",
-                f"fill the mirror first (playbooks/mirror.yml writes it), or correct {variable}",
-            )
-        )
-    return findings
-
-
-def _check_subnets(settings, nodes):
-    # type: (dict, int) -> list[Finding]
-    findings = []
-    networks = {}
-    for name, example in (("pod_subnet", "10.244.0.0/16"), ("service_subnet", "10.96.0.0/16")):
-        text = settings.get(name)
-        networks[name] = _network(text)
-        if networks[name] is None or "/" not in str(text):
-            networks[name] = None
-            findings.append(
-                _finding(
-                    INVENTORY,
-                    "subnets",
-                    f"cluster_{name} to be one network in CIDR form, such as {example}",
-                    text,
-                    f"correct cluster_{name}: address bits behind the prefix must be 0",
-                )
-            )
-    pods, services = networks["pod_subnet"], networks["service_subnet"]
-    if _overlap(pods, services):
-        findings.append(
-            _finding(
-                INVENTORY,
-                "subnets",
-                "cluster_pod_subnet and cluster_service_subnet not to overlap",
-                f"pods {pods}, Services {services}",
-                "change one of them, for example 10.244.0.0/16 and 10.96.0.0/16",
-            )
-        )
-    if pods is not None and pods.version == 4:
-        room = 2 ** (NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= NODE_PREFIX else 0
-        if room < max(nodes, 1):
-            findings.append(
-                _finding(
-                    INVENTORY,
-                    "subnets",
-                    f"cluster_pod_subnet to hold a /{NODE_PREFIX} for each of {nodes} nodes",
-                    f"{pods} holds {room}",
-                    "choose a larger network, such as a /16 (256 nodes)",
-                )
-            )
-    if services is not None and services.version == 4 and not 12 <= services.prefixlen <= 28:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "subnets",
-                "cluster_service_subnet with a prefix between /12 (the API server's limit) and /28 (the cluster DNS's "
-                "address is its tenth)",
-                services,
-                "set cluster_service_subnet to a network of that size, such as 10.96.0.0/16",
-            )
-        )
-    return findings
-
-
-# --- variables -----------------------------------------------------------------------------------
-
-
-def check_variable_names(variables, known, prefixes, own=()):
-    # type: (list[tuple[str, str]], set[str], list[str], object) -> list[Finding]
-    """Names that no role knows.
-
-    *variables*: (name, where it is set). *known*: every variable that a role declares. *prefixes*:
-    the names of the roles. *own*: patterns of names that the site uses for itself.
-    """
-    findings, seen = [], set()
-    candidates = sorted(known)
-    starts = tuple(f"{prefix}_" for prefix in prefixes)
-    for name, where in variables:
-        if (name, where) in seen or name in known or name.startswith(("_", "ansible_")):
-            continue
-        seen.add((name, where))
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
-            continue
-        prefixed = name.startswith(starts)
-        close = difflib.get_close_matches(name, candidates, 1, 0.75 if prefixed else _SIMILAR)
-        if not prefixed and not close:
-            continue
-        role = max((start for start in starts if name.startswith(start)), key=len, default="")[:-1]
-        findings.append(
-            _finding(
-                INVENTORY,
-                "variable_unknown",
-                "the name of a variable that {} knows".format(f"the role {role}" if role else "a role"),
-                f"{name} ({where})",
-                "{}; if the name is the site's own, add it to preflight_own_variables".format(
-                    f"misspelt: did you mean {close[0]}?" if close else "remove or rename it"
-                ),
-            )
-        )
-    return findings
-
-
-def value_limits(name, kind):
-    # type: (str, str) -> tuple[float, float] | None
-    """The range that a name promises: counts of members are at least 1, ports are ports, amounts not negative."""
-    if kind not in ("int", "float"):
-        return None
-    if name.endswith("_replicas"):
-        return 1, float("inf")
-    if name.endswith("_port"):
-        return 1, 65535
-    if name.endswith(("_seconds", "_mb", "_gb", "_ms", "_count", "_minutes", "_hours", "_days")):
-        return 0, float("inf")
-    return None
-
-
-def check_variable_range(name, kind, value, where):
-    # type: (str, str, object, str) -> list[Finding]
-    limits = value_limits(name, kind)
-    if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
-        return []
-    low, high = limits
-    if low <= value <= high:
-        return []
-    text = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
-    return [
-        _finding(
-            INVENTORY,
-            "variable_value",
-            f"{name} to be {text}",
-            f"{value} ({where})",
-            "set {} to a value {}".format(name, f"of {text}" if text.startswith("at") else text),
-        )
-    ]
-
-
-# --- one host ------------------------------------------------------------------------------------
 
 
 def _need(thresholds, roles):
@@ -435,7 +60,7 @@ class _Host:
         self.is_node = "control_plane" in roles or "worker" in roles
 
     def finding(self, check, expected, found, remedy, severity=None):
-        return _finding(self.name, check, expected, found, remedy, severity)
+        return make_finding(self.name, check, expected, found, remedy, severity)
 
 
 def _rule_base(host):
@@ -672,7 +297,7 @@ def _is_own(listener, wanted):
 def _rule_names(host):
     findings = []
     hostname, node = str(host.facts.get("hostname") or ""), str(host.settings.get("node_name") or host.name)
-    if len(node) > 253 or not all(_LABEL.fullmatch(label) for label in node.split(".")):
+    if len(node) > 253 or not all(LABEL.fullmatch(label) for label in node.split(".")):
         findings.append(
             host.finding(
                 "hostname",
@@ -779,7 +404,7 @@ def _rule_network(host):
                     "cluster_node_address to be an address of the host",
                     "{}; the host has {}".format(
                         address,
-                        _listed(a["address"] for a in addresses if not _is_own_interface(a["interface"])),
+                        listed(a["address"] for a in addresses if not _is_own_interface(a["interface"])),
                     ),
                     "correct cluster_node_address, or give the host that address",
                 )
@@ -803,8 +428,8 @@ def _rule_network(host):
 def _overlaps(host):
     findings = []
     cluster = [
-        ("cluster_pod_subnet", _network(host.settings.get("pod_subnet"))),
-        ("cluster_service_subnet", _network(host.settings.get("service_subnet"))),
+        ("cluster_pod_subnet", as_network(host.settings.get("pod_subnet"))),
+        ("cluster_service_subnet", as_network(host.settings.get("service_subnet"))),
     ]
     peers = set(host.settings.get("node_addresses") or [])
     networks = {}
@@ -813,20 +438,20 @@ def _overlaps(host):
             network = ipaddress.ip_network(f"{address['address']}/{address['prefix']}", strict=False)
             networks[network] = f"{network} on {address['interface']}"
     for route in host.facts.get("routes") or []:
-        network = _network(route["destination"])
+        network = as_network(route["destination"])
         # A route by way of another node is the pod network's own (flannel's host-gw).
         if network is None or network.prefixlen == 0 or route.get("gateway") in peers:
             continue
         if not _is_own_interface(route["interface"]):
             networks.setdefault(network, f"route to {network} on {route['interface']}")
     for variable, subnet in cluster:
-        clashes = [title for network, title in networks.items() if _overlap(network, subnet)]
+        clashes = [title for network, title in networks.items() if overlap(network, subnet)]
         if clashes:
             findings.append(
                 host.finding(
                     "host_networks",
                     f"{variable} ({subnet}) not to overlap a network of the host",
-                    _listed(sorted(clashes), 4),
+                    listed(sorted(clashes), 4),
                     f"choose another {variable}",
                 )
             )
@@ -873,8 +498,8 @@ def _rule_leftovers(host):
 
 
 def _rule_version(host):
-    installed = _VERSION.fullmatch(str(host.facts.get("kubelet_version") or ""))
-    wanted = _VERSION.fullmatch(str(host.settings.get("kubernetes_version") or ""))
+    installed = VERSION.fullmatch(str(host.facts.get("kubelet_version") or ""))
+    wanted = VERSION.fullmatch(str(host.settings.get("kubernetes_version") or ""))
     if not installed or not wanted:
         return []
     now, then = ([int(part) for part in match.groups()[:2]] for match in (installed, wanted))
@@ -891,219 +516,3 @@ def _rule_version(host):
             else "upgrade one minor release after another",
         )
     ]
-
-
-# --- hosts compared ------------------------------------------------------------------------------
-
-
-def check_site(hosts):
-    # type: (dict[str, dict]) -> list[Finding]
-    """Compare hosts with each other. *hosts*: host -> {roles, facts, settings}; facts None: no answer."""
-    findings = []
-    answered = {name: host for name, host in hosts.items() if host.get("facts")}
-    for check, fact, title, remedy in (
-        ("hostname_duplicate", "hostname", "a host name of its own", "rename all but one"),
-        (
-            "machine_id",
-            "machine_id",
-            "a machine id of its own (/etc/machine-id)",
-            "on all but one: empty /etc/machine-id and run systemd-machine-id-setup (clones of one image)",
-        ),
-        ("product_uuid", "product_uuid", "a hardware id of its own (product_uuid)", "let the hypervisor make new ones"),
-    ):
-        for value, names in _shared(answered, lambda host, fact=fact: host["facts"].get(fact)):
-            for name in names:
-                others = [other for other in names if other != name]
-                findings.append(_finding(name, check, title, f"{value}, as on {_listed(others)}", remedy))
-    for value, names in _shared(hosts, lambda host: (host.get("settings") or {}).get("node_address")):
-        for name in names:
-            others = [other for other in names if other != name]
-            findings.append(
-                _finding(
-                    name,
-                    "address_duplicate",
-                    "a cluster_node_address of its own",
-                    f"{value}, as for {_listed(others)}",
-                    "correct cluster_node_address; or the same host is in the inventory twice",
-                )
-            )
-    findings += _check_mtu(answered)
-    kinds = {}
-    for name, host in answered.items():
-        kinds.setdefault(host["facts"].get("architecture"), []).append(name)
-    if len(kinds) > 1:
-        findings.append(
-            _finding(
-                INVENTORY,
-                "architecture",
-                "hosts of one architecture",
-                "; ".join(f"{kind}: {_listed(names, 4)}" for kind, names in sorted(kinds.items(), key=str)),
-                "keep hosts of another architecture out of the inventory",
-            )
-        )
-    for name, host in hosts.items():
-        if not host.get("facts"):
-            findings.append(
-                _finding(
-                    name,
-                    "unreachable",
-                    "the host to answer and to be examined",
-                    host.get("reason") or "it could not be reached",
-                    "check sudo and Python there"
-                    if host.get("severity") == ERROR
-                    else "the run goes on without it; start it or check SSH, then run again",
-                    host.get("severity"),
-                )
-            )
-    return findings
-
-
-def _shared(hosts, value):
-    by_value = {}
-    for name, host in hosts.items():
-        key = value(host)
-        if key:
-            by_value.setdefault(key, []).append(name)
-    return [(key, names) for key, names in by_value.items() if len(names) > 1]
-
-
-def _check_mtu(hosts):
-    # type: (dict[str, dict]) -> list[Finding]
-    sizes = {}
-    for name, host in hosts.items():
-        if not {"control_plane", "worker"} & set(host["roles"]):
-            continue
-        interface = node_interface(host["facts"], str(host["settings"].get("node_address")))
-        if interface:
-            sizes[name] = interface["mtu"]
-    if len(set(sizes.values())) < 2:
-        return []
-    counted = list(sizes.values())
-    usual = max(sorted(set(counted)), key=counted.count)
-    return [
-        _finding(
-            name,
-            "mtu_differs",
-            f"the same MTU on every node ({usual} on most)",
-            size,
-            "give the interfaces of all nodes one MTU: larger packets get lost on the smaller ones",
-        )
-        for name, size in sizes.items()
-        if size != usual
-    ]
-
-
-# --- the report ----------------------------------------------------------------------------------
-
-
-def apply_ignore(findings, ignore):
-    # type: (list[Finding], object) -> list[Finding]
-    """Findings with those of ignored checks marked so. An unknown check id is a finding itself."""
-    ignore = list(ignore or [])
-    result = [replace(f, severity=IGNORED) if f.check in ignore else f for f in findings]
-    for check in ignore:
-        if check not in CHECKS:
-            close = difflib.get_close_matches(str(check), CHECKS, 1)
-            result.append(
-                _finding(
-                    INVENTORY,
-                    "variable_value",
-                    "preflight_ignore to hold ids of checks",
-                    check,
-                    f"did you mean {close[0]}?" if close else "docs/preflight.md lists them",
-                )
-            )
-    return result
-
-
-def _merged(findings):
-    # type: (list[Finding]) -> list[tuple[tuple[str, ...], list[Finding]]]
-    """(hosts, findings) with what several hosts have in common said once; the inventory first."""
-    same = {}
-    for finding in findings:
-        same.setdefault(replace(finding, host=""), []).append(finding.host)
-    blocks = {}
-    for finding, hosts in same.items():
-        blocks.setdefault(tuple(hosts), []).append(finding)
-    order = [finding.host for finding in findings]
-    return sorted(blocks.items(), key=lambda block: (INVENTORY not in block[0], order.index(block[0][0])))
-
-
-def format_report(findings, total):
-    # type: (list[Finding], int) -> str
-    """The report as text: errors and warnings by host, and what was ignored in one line."""
-    counts = {severity: sum(f.severity == severity for f in findings) for severity in (ERROR, WARNING, IGNORED)}
-    verdict = "Nothing was changed." if counts[ERROR] else "Going on."
-    lines = [
-        "preflight of {} host{}: {} error{}, {} warning{}. {}".format(
-            total,
-            "" if total == 1 else "s",
-            counts[ERROR],
-            "" if counts[ERROR] == 1 else "s",
-            counts[WARNING],
-            "" if counts[WARNING] == 1 else "s",
-            verdict,
-        )
-    ]
-    shown = [finding for finding in findings if finding.severity != IGNORED]
-    for hosts, group in _merged(shown):
-        lines += ["", _listed(hosts)]
-        for finding in sorted(group, key=lambda f: f.severity):
-            lines += [
-                f"  {finding.severity.upper()} {finding.check}",
-                f"    expected: {finding.expected}",
-                f"    found:    {finding.found}",
-                f"    remedy:   {finding.remedy}",
-            ]
-    ignored = {}
-    for finding in findings:
-        if finding.severity == IGNORED:
-            ignored.setdefault(finding.check, []).append(finding.host)
-    if ignored:
-        lines += ["", "ignored (preflight_ignore)"]
-        lines += [f"  {check}: {_listed(hosts)}" for check, hosts in sorted(ignored.items())]
-    return "\n".join(lines)
-
-
-def warning_lines(findings):
-    # type: (list[Finding]) -> list[str]
-    """One line per warning, hosts with the same one named together."""
-    lines = []
-    for hosts, group in _merged([finding for finding in findings if finding.severity == WARNING]):
-        lines += [
-            f"preflight: {_listed(hosts)}: {finding.check}: expected {finding.expected}; found {finding.found}; "
-            f"remedy: {finding.remedy}"
-            for finding in group
-        ]
-    return lines
-
-
-def summary(facts):
-    # type: (dict) -> str
-    """One line about a host, for whoever asks for more detail."""
-    return "{}, kernel {}, {} CPUs, {} MB, cgroup v{}, SELinux {}, firewalld {}".format(
-        (facts.get("distribution") or {}).get("name") or "unknown system",
-        facts.get("kernel"),
-        facts.get("cpus"),
-        facts.get("memory_mb"),
-        facts.get("cgroup_version"),
-        facts.get("selinux"),
-        "running" if facts.get("firewalld") else "not running",
-    )
-
-
-def evaluate(settings, groups, hosts, ignore=()):
-    # type: (dict, dict[str, list[str]], dict[str, dict], object) -> list[Finding]
-    """All findings except those about variables: the inventory's, each host's, and the hosts' together."""
-    findings = check_inventory(settings, groups)
-    unsupported = any(finding.check == "kubernetes_version" for finding in findings)
-    addresses = [str(host["settings"].get("node_address")) for host in hosts.values() if host.get("settings")]
-    for name, host in hosts.items():
-        if host.get("facts"):
-            facts, own = host["facts"], dict(host["settings"], node_addresses=addresses)
-            if unsupported and (facts.get("fetch") or {}).get("status") == 404:
-                # No mirror holds a release that does not exist: said once, for the inventory.
-                facts = dict(facts, fetch=None)
-            findings += check_host(name, host["roles"], facts, own)
-    findings += check_site(hosts)
-    return apply_ignore(findings, ignore)

@@ -6,8 +6,21 @@ from __future__ import annotations
 import copy
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight import host as preflight
-from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.host import CHECKS, ERROR, IGNORED, WARNING
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.findings import (
+    CHECKS,
+    ERROR,
+    IGNORED,
+    WARNING,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.report import (
+    evaluate,
+    format_report,
+    warning_lines,
+)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.variables import (
+    check_variable_names,
+    check_variable_range,
+)
 
 SETTINGS = {
     "pod_subnet": "10.244.0.0/16",
@@ -129,7 +142,7 @@ def change(site, path, value):
 
 
 def findings(site, ignore=()):
-    return preflight.evaluate(site["settings"], site["groups"], site["hosts"], ignore)
+    return evaluate(site["settings"], site["groups"], site["hosts"], ignore)
 
 
 def brief(site):
@@ -401,7 +414,7 @@ def test_all_findings_come_at_once(site):
     site["hosts"]["worker1"]["facts"]["memory_mb"] = 1
     site["hosts"]["worker2"]["facts"]["memory_mb"] = 1
     assert [finding.check for finding in findings(site)] == ["etcd_members", "network_plugin", "memory", "memory"]
-    report = preflight.format_report(findings(site), 3)
+    report = format_report(findings(site), 3)
     assert report.startswith("preflight of 3 hosts: 4 errors, 0 warnings. Nothing was changed.\n\ninventory\n")
     assert "\nworker1, worker2\n  ERROR memory\n    expected: at least 1000 MB of memory (worker)\n" in report
 
@@ -410,7 +423,7 @@ def test_ignored_findings_are_named_but_do_not_count(site):
     site["hosts"]["worker1"]["facts"]["memory_mb"] = 1
     (finding,) = findings(site, ["memory"])
     assert finding.severity == IGNORED
-    report = preflight.format_report([finding], 3)
+    report = format_report([finding], 3)
     assert "0 errors" in report
     assert report.endswith("ignored (preflight_ignore)\n  memory: worker1")
 
@@ -423,7 +436,7 @@ def test_a_misspelt_id_in_ignore_is_an_error(site):
 def test_warnings_of_many_hosts_are_one_line(site):
     for each in site["hosts"].values():
         each["facts"]["time_sync"] = []
-    (line,) = preflight.warning_lines(findings(site))
+    (line,) = warning_lines(findings(site))
     assert line.startswith("preflight: cp1, worker1, worker2: time_sync: expected ")
 
 
@@ -442,7 +455,7 @@ def test_warnings_of_many_hosts_are_one_line(site):
     ],
 )
 def test_variable_names(name, suggestion):
-    found = preflight.check_variable_names(
+    found = check_variable_names(
         [(name, "group_vars/all.yml:3")],
         {"cluster_pod_subnet", "cluster_name", "hazelcast_replicas"},
         ["cluster", "hazelcast"],
@@ -467,7 +480,7 @@ def test_variable_names(name, suggestion):
     ],
 )
 def test_ranges_follow_from_names(name, kind, value, good):
-    found = preflight.check_variable_range(name, kind, value, "here")
+    found = check_variable_range(name, kind, value, "here")
     assert (not found) is good
     assert all(finding.severity == ERROR and str(value) in finding.found for finding in found)
 

@@ -1,0 +1,88 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks of the preflight, and what one of them found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+ERROR = "error"
+WARNING = "warning"
+IGNORED = "ignored"
+INVENTORY = "inventory"
+
+# id -> default severity. docs/preflight.md has one line for each.
+CHECKS = {
+    # the inventory
+    "groups": ERROR,
+    "etcd_members": ERROR,
+    "api_endpoint": ERROR,
+    "subnets": ERROR,
+    "network_plugin": ERROR,
+    "kubernetes_version": ERROR,
+    "dns_domain": ERROR,
+    "controller_files": ERROR,
+    "variable_unknown": ERROR,
+    "variable_value": ERROR,
+    # every host
+    "unreachable": WARNING,
+    "privileges": ERROR,
+    "python": ERROR,
+    "systemd": ERROR,
+    "os": ERROR,
+    "cpus": ERROR,
+    "memory": ERROR,
+    "disk": ERROR,
+    "etcd_fsync": WARNING,
+    "swap": WARNING,
+    "clock": ERROR,
+    "time_sync": WARNING,
+    "port": ERROR,
+    "hostname": ERROR,
+    "hostname_differs": WARNING,
+    "node_address": ERROR,
+    "host_networks": ERROR,
+    "kernel": ERROR,
+    "cgroup": ERROR,
+    "mtu": ERROR,
+    "dns": WARNING,
+    "artifacts": ERROR,
+    "leftovers": WARNING,
+    "version_jump": ERROR,
+    # hosts compared with each other
+    "hostname_duplicate": ERROR,
+    "machine_id": ERROR,
+    "product_uuid": WARNING,
+    "address_duplicate": ERROR,
+    "mtu_differs": WARNING,
+    "architecture": ERROR,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be. *host* is a host of the inventory, or ``inventory``."""
+
+    host: str
+    check: str
+    expected: str
+    found: str
+    remedy: str
+    severity: str = ""
+
+    def as_dict(self):
+        # type: () -> dict[str, str]
+        return asdict(self)
+
+
+def make_finding(host, check, expected, found, remedy, severity=None):
+    # type: (str, str, str, object, str, str | None) -> Finding
+    return Finding(host, check, expected, str(found), remedy, severity or CHECKS[check])
+
+
+def listed(names, limit=8):
+    # type: (object, int) -> str
+    names = [str(name) for name in names]
+    if len(names) <= limit:
+        return ", ".join(names) or "none"
+    return "{} and {} more".format(", ".join(names[:limit]), len(names) - limit)

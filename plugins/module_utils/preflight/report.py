@@ -1,0 +1,126 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From findings to the preflight's report. Pure functions."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+from .findings import CHECKS, ERROR, IGNORED, INVENTORY, WARNING, listed, make_finding
+from .host import check_host
+from .inventory import check_inventory
+from .site import check_site
+
+
+def apply_ignore(findings, ignore):
+    # type: (list[Finding], object) -> list[Finding]
+    """Findings with those of ignored checks marked so. An unknown check id is a finding itself."""
+    ignore = list(ignore or [])
+    result = [replace(f, severity=IGNORED) if f.check in ignore else f for f in findings]
+    for check in ignore:
+        if check not in CHECKS:
+            close = difflib.get_close_matches(str(check), CHECKS, 1)
+            result.append(
+                make_finding(
+                    INVENTORY,
+                    "variable_value",
+                    "preflight_ignore to hold ids of checks",
+                    check,
+                    f"did you mean {close[0]}?" if close else "docs/preflight.md lists them",
+                )
+            )
+    return result
+
+
+def _merged(findings):
+    # type: (list[Finding]) -> list[tuple[tuple[str, ...], list[Finding]]]
+    """(hosts, findings) with what several hosts have in common said once; the inventory first."""
+    same = {}
+    for finding in findings:
+        same.setdefault(replace(finding, host=""), []).append(finding.host)
+    blocks = {}
+    for finding, hosts in same.items():
+        blocks.setdefault(tuple(hosts), []).append(finding)
+    order = [finding.host for finding in findings]
+    return sorted(blocks.items(), key=lambda block: (INVENTORY not in block[0], order.index(block[0][0])))
+
+
+def format_report(findings, total):
+    # type: (list[Finding], int) -> str
+    """The report as text: errors and warnings by host, and what was ignored in one line."""
+    counts = {severity: sum(f.severity == severity for f in findings) for severity in (ERROR, WARNING, IGNORED)}
+    verdict = "Nothing was changed." if counts[ERROR] else "Going on."
+    lines = [
+        "preflight of {} host{}: {} error{}, {} warning{}. {}".format(
+            total,
+            "" if total == 1 else "s",
+            counts[ERROR],
+            "" if counts[ERROR] == 1 else "s",
+            counts[WARNING],
+            "" if counts[WARNING] == 1 else "s",
+            verdict,
+        )
+    ]
+    shown = [finding for finding in findings if finding.severity != IGNORED]
+    for hosts, group in _merged(shown):
+        lines += ["", listed(hosts)]
+        for finding in sorted(group, key=lambda f: f.severity):
+            lines += [
+                f"  {finding.severity.upper()} {finding.check}",
+                f"    expected: {finding.expected}",
+                f"    found:    {finding.found}",
+                f"    remedy:   {finding.remedy}",
+            ]
+    ignored = {}
+    for finding in findings:
+        if finding.severity == IGNORED:
+            ignored.setdefault(finding.check, []).append(finding.host)
+    if ignored:
+        lines += ["", "ignored (preflight_ignore)"]
+        lines += [f"  {check}: {listed(hosts)}" for check, hosts in sorted(ignored.items())]
+    return "\n".join(lines)
+
+
+def warning_lines(findings):
+    # type: (list[Finding]) -> list[str]
+    """One line per warning, hosts with the same one named together."""
+    lines = []
+    for hosts, group in _merged([finding for finding in findings if finding.severity == WARNING]):
+        lines += [
+            f"preflight: {listed(hosts)}: {finding.check}: expected {finding.expected}; found {finding.found}; "
+            f"remedy: {finding.remedy}"
+            for finding in group
+        ]
+    return lines
+
+
+def summary(facts):
+    # type: (dict) -> str
+    """One line about a host, for whoever asks for more detail."""
+    return "{}, kernel {}, {} CPUs, {} MB, cgroup v{}, SELinux {}, firewalld {}".format(
+        (facts.get("distribution") or {}).get("name") or "unknown system",
+        facts.get("kernel"),
+        facts.get("cpus"),
+        facts.get("memory_mb"),
+        facts.get("cgroup_version"),
+        facts.get("selinux"),
+        "running" if facts.get("firewalld") else "not running",
+    )
+
+
+def evaluate(settings, groups, hosts, ignore=()):
+    # type: (dict, dict[str, list[str]], dict[str, dict], object) -> list[Finding]
+    """All findings except those about variables: the inventory's, each host's, and the hosts' together."""
+    findings = check_inventory(settings, groups)
+    unsupported = any(finding.check == "kubernetes_version" for finding in findings)
+    addresses = [str(host["settings"].get("node_address")) for host in hosts.values() if host.get("settings")]
+    for name, host in hosts.items():
+        if host.get("facts"):
+            facts, own = host["facts"], dict(host["settings"], node_addresses=addresses)
+            if unsupported and (facts.get("fetch") or {}).get("status") == 404:
+                # No mirror holds a release that does not exist: said once, for the inventory.
+                facts = dict(facts, fetch=None)
+            findings += check_host(name, host["roles"], facts, own)
+    findings += check_site(hosts)
+    return apply_ignore(findings, ignore)

@@ -1,0 +1,105 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds between the hosts of a site. Pure functions."""
+
+from __future__ import annotations
+
+from .findings import ERROR, INVENTORY, listed, make_finding
+from .host import node_interface
+
+
+def check_site(hosts):
+    # type: (dict[str, dict]) -> list[Finding]
+    """Compare hosts with each other. *hosts*: host -> {roles, facts, settings}; facts None: no answer."""
+    findings = []
+    answered = {name: host for name, host in hosts.items() if host.get("facts")}
+    for check, fact, title, remedy in (
+        ("hostname_duplicate", "hostname", "a host name of its own", "rename all but one"),
+        (
+            "machine_id",
+            "machine_id",
+            "a machine id of its own (/etc/machine-id)",
+            "on all but one: empty /etc/machine-id and run systemd-machine-id-setup (clones of one image)",
+        ),
+        ("product_uuid", "product_uuid", "a hardware id of its own (product_uuid)", "let the hypervisor make new ones"),
+    ):
+        for value, names in _shared(answered, lambda host, fact=fact: host["facts"].get(fact)):
+            for name in names:
+                others = [other for other in names if other != name]
+                findings.append(make_finding(name, check, title, f"{value}, as on {listed(others)}", remedy))
+    for value, names in _shared(hosts, lambda host: (host.get("settings") or {}).get("node_address")):
+        for name in names:
+            others = [other for other in names if other != name]
+            findings.append(
+                make_finding(
+                    name,
+                    "address_duplicate",
+                    "a cluster_node_address of its own",
+                    f"{value}, as for {listed(others)}",
+                    "correct cluster_node_address; or the same host is in the inventory twice",
+                )
+            )
+    findings += _check_mtu(answered)
+    kinds = {}
+    for name, host in answered.items():
+        kinds.setdefault(host["facts"].get("architecture"), []).append(name)
+    if len(kinds) > 1:
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "architecture",
+                "hosts of one architecture",
+                "; ".join(f"{kind}: {listed(names, 4)}" for kind, names in sorted(kinds.items(), key=str)),
+                "keep hosts of another architecture out of the inventory",
+            )
+        )
+    for name, host in hosts.items():
+        if not host.get("facts"):
+            findings.append(
+                make_finding(
+                    name,
+                    "unreachable",
+                    "the host to answer and to be examined",
+                    host.get("reason") or "it could not be reached",
+                    "check sudo and Python there"
+                    if host.get("severity") == ERROR
+                    else "the run goes on without it; start it or check SSH, then run again",
+                    host.get("severity"),
+                )
+            )
+    return findings
+
+
+def _shared(hosts, value):
+    by_value = {}
+    for name, host in hosts.items():
+        key = value(host)
+        if key:
+            by_value.setdefault(key, []).append(name)
+    return [(key, names) for key, names in by_value.items() if len(names) > 1]
+
+
+def _check_mtu(hosts):
+    # type: (dict[str, dict]) -> list[Finding]
+    sizes = {}
+    for name, host in hosts.items():
+        if not {"control_plane", "worker"} & set(host["roles"]):
+            continue
+        interface = node_interface(host["facts"], str(host["settings"].get("node_address")))
+        if interface:
+            sizes[name] = interface["mtu"]
+    if len(set(sizes.values())) < 2:
+        return []
+    counted = list(sizes.values())
+    usual = max(sorted(set(counted)), key=counted.count)
+    return [
+        make_finding(
+            name,
+            "mtu_differs",
+            f"the same MTU on every node ({usual} on most)",
+            size,
+            "give the interfaces of all nodes one MTU: larger packets get lost on the smaller ones",
+        )
+        for name, size in sizes.items()
+        if size != usual
+    ]

@@ -1,0 +1,82 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names and values of variables. Pure functions."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+
+from .findings import INVENTORY, make_finding
+
+# How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
+_SIMILAR = 0.9
+
+
+def check_variable_names(variables, known, prefixes, own=()):
+    # type: (list[tuple[str, str]], set[str], list[str], object) -> list[Finding]
+    """Names that no role knows.
+
+    *variables*: (name, where it is set). *known*: every variable that a role declares. *prefixes*:
+    the names of the roles. *own*: patterns of names that the site uses for itself.
+    """
+    findings, seen = [], set()
+    candidates = sorted(known)
+    starts = tuple(f"{prefix}_" for prefix in prefixes)
+    for name, where in variables:
+        if (name, where) in seen or name in known or name.startswith(("_", "ansible_")):
+            continue
+        seen.add((name, where))
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
+            continue
+        prefixed = name.startswith(starts)
+        close = difflib.get_close_matches(name, candidates, 1, 0.75 if prefixed else _SIMILAR)
+        if not prefixed and not close:
+            continue
+        role = max((start for start in starts if name.startswith(start)), key=len, default="")[:-1]
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "variable_unknown",
+                "the name of a variable that {} knows".format(f"the role {role}" if role else "a role"),
+                f"{name} ({where})",
+                "{}; if the name is the site's own, add it to preflight_own_variables".format(
+                    f"misspelt: did you mean {close[0]}?" if close else "remove or rename it"
+                ),
+            )
+        )
+    return findings
+
+
+def value_limits(name, kind):
+    # type: (str, str) -> tuple[float, float] | None
+    """The range that a name promises: counts of members are at least 1, ports are ports, amounts not negative."""
+    if kind not in ("int", "float"):
+        return None
+    if name.endswith("_replicas"):
+        return 1, float("inf")
+    if name.endswith("_port"):
+        return 1, 65535
+    if name.endswith(("_seconds", "_mb", "_gb", "_ms", "_count", "_minutes", "_hours", "_days")):
+        return 0, float("inf")
+    return None
+
+
+def check_variable_range(name, kind, value, where):
+    # type: (str, str, object, str) -> list[Finding]
+    limits = value_limits(name, kind)
+    if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
+        return []
+    low, high = limits
+    if low <= value <= high:
+        return []
+    text = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
+    return [
+        make_finding(
+            INVENTORY,
+            "variable_value",
+            f"{name} to be {text}",
+            f"{value} ({where})",
+            "set {} to a value {}".format(name, f"of {text}" if text.startswith("at") else text),
+        )
+    ]
