@@ -4,13 +4,6 @@
 
 from __future__ import annotations
 
-from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
-from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector
-from ..module_utils.kube.client import KubeApi
-from ..module_utils.kube.config import load_kubeconfig
-from ..module_utils.kube.errors import Expired, KubeApiError
-from ..module_utils.kube.pods import project_node
-
 DOCUMENTATION = r"""
 name: app_members
 short_description: The members of app clusters as hosts, each role a group
@@ -148,11 +141,17 @@ import gc
 import os
 import re
 from typing import Any
-from urllib.parse import quote
 
 import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
+
+from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
+from ..module_utils.discovery.read import load_pods, optional, read_nodes
+from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector
+from ..module_utils.kube.client import KubeApi
+from ..module_utils.kube.config import load_kubeconfig
+from ..module_utils.kube.errors import KubeApiError
 
 NAMES = ("app_members.yml", "app_members.yaml")
 # Names that Ansible has given a meaning.
@@ -220,14 +219,6 @@ def checked_groups(members: list[dict[str, Any]], several: bool) -> dict[str, li
 
 def _said(meaning: tuple[str, ...]) -> str:
     return f"{meaning[0]} {'/'.join(meaning[1:])}"
-
-
-def projections(chunks: Any, roster: Roster) -> None:
-    """Take pods in, chunk by chunk."""
-    for chunk in chunks:
-        for pod in chunk.pop("items") or ():
-            roster.put(pod)
-        del chunk
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
@@ -313,9 +304,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         try:
             with KubeApi(access) as api:
                 for namespace in namespaces:
-                    self._list(api, namespace, selector, roster)
+                    load_pods(api, roster, namespace, selector)
                 if self.get_option("racks") and roster.nodes():
-                    roster.set_nodes(self._nodes(api, roster.nodes()))
+                    with optional("racks"):
+                        roster.set_nodes(read_nodes(api, roster.nodes(), self.get_option("rack_label")))
                 members = [
                     member
                     for member in roster.all()
@@ -326,34 +318,6 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
             if collecting:
                 gc.enable()
         return {"members": members, "findings": findings}
-
-    @staticmethod
-    def _list(api: KubeApi, namespace: str, selector: str, roster: Roster) -> None:
-        base = f"/api/v1/namespaces/{quote(namespace, safe='')}" if namespace else "/api/v1"
-        for last in (False, False, True):
-            try:
-                return projections(api.list_chunks(f"{base}/pods", labelSelector=selector), roster)
-            except Expired:
-                # What the chunks so far gave is read again; who left meanwhile is gone by its phase or by its absence.
-                if last:
-                    raise
-                for member in roster.all():
-                    if not namespace or member["namespace"] == namespace:
-                        roster.drop({"metadata": {"name": member["pod"], "namespace": member["namespace"]}})
-        return None
-
-    def _nodes(self, api: KubeApi, names: set[str]) -> dict[str, Any]:
-        nodes = {}
-        try:
-            for chunk in api.list_chunks("/api/v1/nodes", metadata_only=True):
-                for node in chunk["items"] or ():
-                    if node["metadata"]["name"] in names:
-                        nodes[node["metadata"]["name"]] = project_node(node, self.get_option("rack_label"))
-        except KubeApiError as error:
-            if error.status != 403:
-                raise
-            raise KubeApiError(f"{error} Or do without, by racks: false.", 403, error.reason) from error
-        return nodes
 
     def _definition(self, path: str) -> dict[str, Any]:
         try:

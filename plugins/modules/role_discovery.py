@@ -4,15 +4,6 @@
 
 from __future__ import annotations
 
-from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
-from ..module_utils.discovery.publish import members_map, same_map, shown_map
-from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
-from ..module_utils.kube.client import KubeApi
-from ..module_utils.kube.config import ARGUMENT_SPEC, ClusterAccess, load_kubeconfig
-from ..module_utils.kube.errors import ConnectionLost, Expired, KubeApiError
-from ..module_utils.kube.pods import project_node
-from ..module_utils.labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
-
 DOCUMENTATION = r"""
 module: role_discovery
 short_description: Find the members and Services of application roles in Kubernetes
@@ -497,106 +488,23 @@ namespace:
   sample: analytics
 """
 
-import contextlib
 import gc
 import time
 import typing as t
-from urllib.parse import quote
 
 from ansible.module_utils.basic import AnsibleModule
 
-# After the connection to a server that has answered once is lost, try again after this many seconds.
-RECONNECT_SECONDS = 1.0
+from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
+from ..module_utils.discovery.publish import members_map, same_map, shown_map
+from ..module_utils.discovery.read import CHUNK_SIZE, load_pods, optional, read_nodes, read_services, wait_for
+from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
+from ..module_utils.kube.client import KubeApi
+from ..module_utils.kube.config import ARGUMENT_SPEC, ClusterAccess, load_kubeconfig
+from ..module_utils.kube.errors import KubeApiError
+from ..module_utils.labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
+
 # The API tells of pods, not of who leads: members are asked again after this many seconds.
 ASK_SECONDS = 2.0
-
-
-def load_pods(api: KubeApi, path: str, roster: Roster, selector: str, chunk_size: int) -> str:
-    """Read all pods into the roster, from the start again where the list expired; the version to watch from."""
-    for last_attempt in (False, False, True):
-        roster.clear()
-        version = ""
-        try:
-            for chunk in api.list_chunks(path, limit=chunk_size, labelSelector=selector):
-                version = chunk["metadata"]["resourceVersion"]
-                for pod in chunk.pop("items") or ():
-                    roster.put(pod)
-                del chunk
-            return version
-        except Expired:
-            if last_attempt:
-                raise
-    raise AssertionError("unreachable")
-
-
-def pause(deadline: float) -> None:
-    """Give a server that went away some time, but never past the deadline."""
-    time.sleep(max(0.0, min(RECONNECT_SECONDS, deadline - time.monotonic())))
-
-
-def wait_for(
-    api: KubeApi,
-    path: str,
-    roster: Roster,
-    selector: str,
-    version: str,
-    chunk_size: int,
-    done: t.Callable[[], bool],
-    deadline: float,
-) -> str:
-    """Follow the pods until *done* or the deadline; the version to go on from.
-
-    Survives expired versions and a restarting API server.
-    """
-    while not done() and time.monotonic() < deadline:
-        try:
-            if not version:
-                version = load_pods(api, path, roster, selector, chunk_size)
-                continue
-            began = time.monotonic()
-            for kind, pod in api.watch(path, version, deadline, labelSelector=selector):
-                version = pod["metadata"]["resourceVersion"]
-                roster.apply(kind, pod)
-                if done():
-                    return version
-            # A server or proxy that ends watches at once is not asked in a tight loop.
-            if time.monotonic() - began < RECONNECT_SECONDS:
-                pause(deadline)
-        except Expired:
-            version = ""
-        except ConnectionLost:
-            # What happened meanwhile is read from the history, or by a new list where that has expired.
-            pause(deadline)
-    return version
-
-
-def read_nodes(api: KubeApi, names: set[str], rack_label: str, chunk_size: int) -> dict[str, dict[str, t.Any]]:
-    """Rack and host name of these nodes, from the metadata of all."""
-    nodes = {}
-    for chunk in api.list_chunks("/api/v1/nodes", limit=chunk_size, metadata_only=True):
-        for node in chunk["items"] or ():
-            if node["metadata"]["name"] in names:
-                nodes[node["metadata"]["name"]] = project_node(node, rack_label)
-    return nodes
-
-
-def read_services(api: KubeApi, path: str, chunk_size: int) -> list[dict[str, t.Any]]:
-    """The Services of a namespace."""
-    services: list[dict[str, t.Any]] = []
-    for chunk in api.list_chunks(path, limit=chunk_size):
-        services += chunk["items"] or ()
-    return services
-
-
-@contextlib.contextmanager
-def optional(option: str) -> t.Iterator[None]:
-    """Name the option that does without, where the user has no right to read something."""
-    try:
-        yield
-    except KubeApiError as error:
-        if error.status != 403:
-            raise
-        raise KubeApiError(f"{error} Or do without, by {option}: false.", 403, error.reason) from error
 
 
 def publish(api: KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
@@ -633,7 +541,6 @@ class Request:
         self.expect = parse_expect(params["expect"] or {})
         self.expect_live = parse_expect(params["expect_live"] or {}, "expect_live")
         self.namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
-        self.base = f"/api/v1/namespaces/{quote(self.namespace, safe='')}" if self.namespace else "/api/v1"
         self.selector = label_selector(
             params["role_label"],
             app=params["app"],
@@ -664,7 +571,7 @@ class Request:
 
 def look(module: AnsibleModule, api: KubeApi, roster: Roster, request: Request) -> tuple[float, list[str]]:
     """Fill the roster, and wait if asked to: how long that took, and what members did not answer."""
-    params, path = module.params, f"{request.base}/pods"
+    params = module.params
     waiting = params["wait"] and not module.check_mode
     started = time.monotonic()
     deadline = started + params["wait_timeout"]
@@ -673,9 +580,9 @@ def look(module: AnsibleModule, api: KubeApi, roster: Roster, request: Request) 
         return roster.met(request.expect, request.until)
 
     def follow(version: str, done: t.Callable[[], bool], until: float) -> str:
-        return wait_for(api, path, roster, request.selector, version, params["chunk_size"], done, until)
+        return wait_for(api, roster, request.namespace, request.selector, version, params["chunk_size"], done, until)
 
-    version = load_pods(api, path, roster, request.selector, params["chunk_size"])
+    version = load_pods(api, roster, request.namespace, request.selector, params["chunk_size"])
     while True:
         if waiting:
             version = follow(version, settled, deadline)
@@ -720,7 +627,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
         services: list[dict[str, t.Any]] = []
         if params["services"]:
             with optional("services"):
-                services = read_services(api, f"{request.base}/services", params["chunk_size"])
+                services = read_services(api, request.namespace, params["chunk_size"])
         changed, found = False, roster.members(request.roles)
         if params["publish"]:
             wanted = members_map(
@@ -772,7 +679,7 @@ def main() -> None:
             wait={"type": "bool", "default": False},
             wait_until={"type": "str", "choices": ["ready", "running", "present"], "default": "ready"},
             wait_timeout={"type": "int", "default": 300},
-            chunk_size={"type": "int", "default": 500},
+            chunk_size={"type": "int", "default": CHUNK_SIZE},
         ),
         mutually_exclusive=[("roles", "default_role")],
         supports_check_mode=True,

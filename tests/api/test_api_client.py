@@ -10,13 +10,13 @@ import threading
 import time
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery import read
 from ansible_collections.baremetal.bigdata.plugins.module_utils.discovery.roster import Expectation, Roster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import client
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.client import STRATEGIC_PATCH, KubeApi
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.config import ClusterAccess, load_kubeconfig
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.errors import Expired, KubeApiError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import LABEL_ROLE
-from ansible_collections.baremetal.bigdata.plugins.modules import role_discovery
 from loopback_api import run_api_server
 
 
@@ -84,6 +84,11 @@ def test_metadata_of_nodes_comes_without_the_rest(api, api_server):
     assert "status" not in node
 
 
+def namespace_of(pods):
+    """The namespace in the path of its pods."""
+    return pods.split("/")[-2]
+
+
 class ExpiringApi(KubeApi):
     """Lets the history expire between the first and the second chunk, a number of times."""
 
@@ -99,17 +104,21 @@ class ExpiringApi(KubeApi):
 
 
 def test_a_list_whose_token_expired_starts_again(forgetful):
-    access, roster, pods = load_kubeconfig(str(forgetful.kubeconfig)), Roster(), three_pods(forgetful)
+    access, roster, namespace = (
+        load_kubeconfig(str(forgetful.kubeconfig)),
+        Roster(),
+        namespace_of(three_pods(forgetful)),
+    )
     with ExpiringApi(access, forgetful, 2) as api:
-        role_discovery.load_pods(api, pods, roster, "", 2)
+        read.load_pods(api, roster, namespace, chunk_size=2)
     assert api.expired == 2
     assert roster.counts("worker")["ready"] == 3
 
 
 def test_a_list_that_always_expires_ends_in_an_error(forgetful):
-    access, pods = load_kubeconfig(str(forgetful.kubeconfig)), three_pods(forgetful)
+    access, namespace = load_kubeconfig(str(forgetful.kubeconfig)), namespace_of(three_pods(forgetful))
     with ExpiringApi(access, forgetful, 100) as api, pytest.raises(Expired, match="410 Expired"):
-        role_discovery.load_pods(api, pods, Roster(), "", 2)
+        read.load_pods(api, Roster(), namespace, chunk_size=2)
     assert api.expired == 3
 
 
@@ -146,10 +155,10 @@ def test_waiting_lists_again_where_the_version_expired(forgetful):
     """A pod that vanished while nobody watched is forgotten."""
     pods, roster = three_pods(forgetful), Roster()
     with KubeApi(load_kubeconfig(str(forgetful.kubeconfig))) as api:
-        version = role_discovery.load_pods(api, pods, roster, "", 500)
+        version = read.load_pods(api, roster, namespace_of(pods))
         forgetful.delete(f"{pods}/w-2")
         forgetful.compact()
-        role_discovery.wait_for(api, pods, roster, "", version, 500, ready(roster, 2), time.monotonic() + 10)
+        read.wait_for(api, roster, namespace_of(pods), "", version, 500, ready(roster, 2), time.monotonic() + 10)
     assert [member["pod"] for member in roster.members()["worker"]] == ["w-0", "w-1"]
 
 
@@ -207,9 +216,9 @@ def test_waiting_survives_a_lost_connection(api_server, relay, pods):
 
     def wait():
         with KubeApi(access) as api:
-            version = role_discovery.load_pods(api, pods, roster, "", 500)
+            version = read.load_pods(api, roster, namespace_of(pods))
             listed.set()
-            role_discovery.wait_for(api, pods, roster, "", version, 500, ready(roster, 4), time.monotonic() + 20)
+            read.wait_for(api, roster, namespace_of(pods), "", version, 500, ready(roster, 4), time.monotonic() + 20)
             outcome.append(roster.counts("worker")["ready"])
 
     listed = threading.Event()

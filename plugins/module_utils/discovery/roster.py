@@ -75,10 +75,13 @@ class Roster:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def clear(self) -> None:
-        """Forget everything, before a new list."""
-        self._entries.clear()
-        self._counts.clear()
+    def clear(self, namespace: str = "") -> None:
+        """Forget the pods of a namespace, or with an empty one all, before a new list."""
+        if not namespace:
+            self._entries.clear()
+            self._counts.clear()
+        for key in [key for key in self._entries if key[0] == namespace]:
+            self._forget(key)
 
     def put(self, pod: Object) -> None:
         """Add a pod, or replace what was known of the one of its name."""
