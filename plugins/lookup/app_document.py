@@ -11,6 +11,7 @@ description:
   - Reads app definitions and clusters as they are found, in JSON or YAML, the collection's own dialect
     or KubeDirector's. Tabs, typographic quotes, a byte order mark and several documents in one file are taken;
     what was put right is said in a warning.
+  - A file that a definition names as C(source) of a configuration file, relative to its own, is read with it.
   - What can be read in more than one way, or in none, is refused with file, line and remedy.
 options:
   _terms:

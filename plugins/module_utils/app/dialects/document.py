@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Definitions and clusters as they are found in files: JSON, YAML, several documents, and what people make of them.
 
-``parse`` takes text, ``read`` a path. What has one meaning only is read and mentioned in ``Document.notes``: tabs as
-indentation, typographic quotes, a byte order mark, hard blanks, commas too many. What has none or two is refused
-with file, line, what was expected, what was found and the remedy.
+``parse`` takes text, ``read`` a path and, beside a definition, the programs that it names. What has one meaning only
+is read and mentioned in ``Document.notes``: tabs as indentation, typographic quotes, a byte order mark, hard blanks,
+commas too many. What has none or two is refused with file, line, what was expected, what was found and the remedy.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..model.reader import AppError, Problem, show
+from .sources import with_sources
 
 APP_KINDS = ("App", "KubeDirectorApp")
 CLUSTER_KINDS = ("AppCluster", "KubeDirectorCluster")
@@ -63,7 +64,11 @@ class _Refused(Exception):
 
 
 def read(path: str) -> list[Document]:
-    """All documents of a file."""
+    """All documents of a file, with the texts of the files that they name as ``source``. Raises AppError."""
+    return [replace(document, data=with_sources(document.data, path)) for document in _documents(path)]
+
+
+def _documents(path: str) -> list[Document]:
     try:
         with open(path, "rb") as handle:
             content = handle.read()

@@ -244,6 +244,12 @@ def _config_file(reader: Reader) -> ConfigFile:
         reader.problem("data", "text in a file of format text", "a mapping", "Set format to yaml or properties.")
     if form != "text" and text:
         reader.problem("text", f"data in a file of format {form}", "a text", "Set format to text.")
+    source = reader.raw("source")
+    if source is not None:
+        # dialects.sources puts the text in its place where a definition is read from its file.
+        found = f"{show(source)} in a definition that was not read from its file"
+        remedy = "Name the file instead, or read it by the lookup baremetal.bigdata.app_document."
+        reader.problem("source", "text or data", found, remedy)
     return ConfigFile(
         name,
         _path(reader),

@@ -170,6 +170,19 @@ def test_what_has_to_be_a_whole_number_of_members():
         assert problems("App", changed(APP, "spec.roles.0.cardinality", good)) == []
 
 
+def test_a_source_is_a_path_in_the_definitions_directory_and_stands_alone():
+    def found(**item):
+        return problems("App", changed(APP, "spec.roles.0.config_files.0", {"name": "a", "path": "/a", **item}))
+
+    for good in ("member.py", "./member.py", "bin/start.sh", "a b..c"):
+        assert found(source=good) == found(source=good, format="text") == []
+    for bad in ("", "/etc/passwd", "../member.py", "bin/../../member.py", ".member.py", "bin/.member.py", 1, None):
+        assert found(source=bad)
+    assert found(source="member.py", text="")
+    assert found(source="member.py", format="yaml")
+    assert found(source="member.py", data={"a": 1}, format="yaml")
+
+
 # --- no drift ------------------------------------------------------------------------------------------------------
 
 
