@@ -23,6 +23,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / ".collections"))
 
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects import document
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects
 
@@ -49,8 +50,7 @@ def large(roles: int, services: int) -> dict[str, Any]:
 
 def definitions() -> dict[str, dict[str, Any]]:
     found = {
-        path.parents[1].name: yaml.safe_load(path.read_text(encoding="utf-8"))
-        for path in sorted(ROOT.glob("roles/*/files/app.yml"))
+        path.parents[1].name: document.read(str(path))[0].data for path in sorted(ROOT.glob("roles/*/files/app.yml"))
     }
     return {**found, "10 roles, 25 services": large(10, 25)}
 

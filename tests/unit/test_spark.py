@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.document import read
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
@@ -22,7 +23,7 @@ from ansible_collections.baremetal.bigdata.plugins.modules import app_job
 ROOT = Path(__file__).parents[2]
 ROLE = ROOT / "roles/spark"
 GOLDEN = ROOT / "tests/fixtures/app/spark.yml"
-SPARK = yaml.safe_load((ROLE / "files/app.yml").read_text())
+SPARK = read(str(ROLE / "files/app.yml"))[0].data
 IMAGE = "docker.io/apache/spark:4.3.0"
 
 
@@ -56,11 +57,9 @@ def changed(before, after):
     return {role for role in before if before[role] != after[role]}
 
 
-(CONTROLLER,) = [
-    item["text"] for role in SPARK["spec"]["roles"] for item in role["config_files"] if item["name"] == "controller.py"
-]
+CONTROLLER = ROLE / "files/controller.py"
 PROGRAM = {"__name__": "controller"}
-exec(compile(CONTROLLER, "controller.py", "exec"), PROGRAM)
+exec(compile(CONTROLLER.read_text(), CONTROLLER, "exec"), PROGRAM)
 
 
 def worker(host, state="ALIVE", used=0, memory=512):
@@ -216,7 +215,7 @@ def test_the_controllers_program_as_members_run_it(tmp_path, arguments, code, wo
     with http.server.HTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
         program = tmp_path / "controller.py"
-        program.write_text(CONTROLLER.replace("$(services.webui.port)", str(server.server_port)))
+        program.write_text(CONTROLLER.read_text().replace("$(services.webui.port)", str(server.server_port)))
         argv = [sys.executable, str(program), *arguments]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == code, done.stderr
