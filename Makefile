@@ -76,9 +76,10 @@ lab-down: .collections $(VENV) ## Remove the lab's hosts, their volumes, their n
 test: lint unit sanity collection molecule ## Everything that CI runs
 
 .PHONY: lint
-lint: .collections $(VENV) ## ansible-lint, yamllint, ruff
+lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, shellcheck
 	ruff check .
 	ruff format --check .
+	shellcheck $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh')
 	yamllint --strict .
 	@# It looks for collections under ANSIBLE_HOME first: a copy of this one there would be linted with.
 	ANSIBLE_HOME=$(CURDIR)/.ansible/lint ansible-lint --offline

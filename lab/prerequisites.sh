@@ -25,6 +25,7 @@ PATH=$PATH:/usr/lib/podman:/usr/libexec/podman:/usr/sbin:/sbin
 if command -v apt-get >/dev/null; then family=debian; else family=redhat; fi
 missing=()
 for need in "${needs[@]}"; do
+    # shellcheck disable=SC2034  # read by the name that family holds
     read -r program debian redhat <<<"$need"
     command -v "$program" >/dev/null || missing+=("${!family}")
 done
