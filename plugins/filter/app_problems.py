@@ -49,11 +49,12 @@ from typing import Any
 from ..module_utils.app.model.load import load_app, load_cluster
 from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render.objects import stages
+from ..plugin_utils.guest_agent import agent_programs
 
 
 def app_problems(definition: Any, cluster: Any, names: Mapping[str, str] | None = None) -> list[str]:
     try:
-        stages(load_cluster(cluster, load_app(definition)))
+        stages(load_cluster(cluster, load_app(definition)), agent_programs())
     except AppError as error:
         known = names or {}
         return [str(dataclasses.replace(item, path=known.get(item.path, item.path))) for item in error.problems]

@@ -53,6 +53,7 @@ from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render import guest
 from ..module_utils.app.render import objects as engine
 from ..module_utils.app.render.names import cluster_selector, discovery_name
+from ..plugin_utils.guest_agent import agent_programs
 
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
         raise AnsibleFilterError(f"the app definition cannot be used:\n{error}") from error
     try:
         loaded = load_cluster(cluster, app)
-        stages = engine.stages(loaded)
+        stages = engine.stages(loaded, agent_programs())
     except AppError as error:
         raise AnsibleFilterError(f"the settings of this {app.name} cluster cannot be used:\n{error}") from error
     return {

@@ -19,6 +19,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kub
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
 
 ROOT = Path(__file__).resolve().parents[2]
 FIXTURES = ROOT / "tests/fixtures/kubedirector"
@@ -73,7 +74,7 @@ def dry_run(api_server, objects: list[dict[str, Any]], namespace: str) -> None:
 def test_translated_definitions_are_valid(api_server, namespace, name, cluster):
     chosen = document(name, "cluster") if cluster else None
     result = translate(document(name, "app"), chosen, namespace=namespace)
-    objects = app_render.render(load_cluster(result.cluster, load_app(result.app)))
+    objects = app_render.render(load_cluster(result.cluster, load_app(result.app)), agent_programs())
     assert "StatefulSet" in {item["kind"] for item in objects}
     dry_run(api_server, objects, namespace)
 

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from guest_member import rooted
 from kubelet import Kubelet, StreamHandler
 
 PACKAGE = {"package": "file:///opt/configscripts/appconfig.tgz"}
@@ -137,7 +138,7 @@ class Site:
         agent, given = root / "run/baremetal-bigdata/agent", root / "run/baremetal-bigdata/guest"
         for path in (agent, given, root / "opt/configscripts"):
             path.mkdir(parents=True, exist_ok=True)
-        (agent / "configure").write_text(guest.agent_script(str(root)))
+        (agent / "configure").write_text(rooted("configure", root))
         for key, text in self.secret("shop-guest").items():
             (given / key).write_text(text)
         script = root / "startscript"

@@ -17,6 +17,7 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from guest_member import rooted
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / "tests/fixtures/kubedirector/lab"
@@ -45,7 +46,7 @@ class Member:
         text = (ROOT / f"images/kubedirector-{name}/appconfig/startscript").read_text()
         self.script.write_text(text.replace("/opt/guestconfig", str(root / "opt/guestconfig")))
         self.script.chmod(0o755)
-        self.write("configcli", guest.reader_script(str(root)).replace("/usr/bin/env python3", sys.executable))
+        self.write("configcli", rooted("configcli", root).replace("/usr/bin/env python3", sys.executable))
         # Every port answers at once.
         self.write("python3", f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nexec {sys.executable} "$@"\n')
         self.write("getent", "#!/bin/sh\necho '10.1.2.3 host'\n")

@@ -36,7 +36,6 @@ from typing import Any
 
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role
-from .guest_scripts import AGENT, CONFIGCLI
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, tokens_name, workload_name
 
 GUEST_PATH = "/run/baremetal-bigdata/guest"
@@ -62,16 +61,6 @@ def guest_name(name: str) -> str:
 def agent_name(name: str) -> str:
     """Name of the ConfigMap with the agent."""
     return f"{name}-agent"
-
-
-def agent_script(root: str = "") -> str:
-    """The program ``configure`` of a member. ``root`` is where its file system begins: only tests change it."""
-    return AGENT.replace("@ROOT@", root)
-
-
-def reader_script(root: str = "") -> str:
-    """The program ``configcli``, by which start scripts read configmeta.json."""
-    return CONFIGCLI.replace("@ROOT@", root)
 
 
 def guest_plan(cluster: AppCluster) -> dict[str, Any] | None:
@@ -169,10 +158,9 @@ def _plan_service(name: str, label: str, exported: str, service: Any) -> dict[st
     }
 
 
-def agent_object(cluster: AppCluster) -> dict[str, Any]:
-    """The ConfigMap ``<cluster>-agent``."""
-    data = {"configure": agent_script(), "configcli": reader_script()}
-    return api_object(cluster, "v1", "ConfigMap", agent_name(cluster.name), data=data)
+def agent_object(cluster: AppCluster, programs: Mapping[str, str]) -> dict[str, Any]:
+    """The ConfigMap ``<cluster>-agent``. ``programs``: ``configure`` and ``configcli``, name -> text."""
+    return api_object(cluster, "v1", "ConfigMap", agent_name(cluster.name), data=dict(programs))
 
 
 def pod_parts(cluster: AppCluster, role: Role) -> dict[str, Any]:

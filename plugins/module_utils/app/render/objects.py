@@ -68,13 +68,17 @@ def placeholders(cluster: AppCluster) -> dict[str, Any]:
     return values
 
 
-def render(cluster: AppCluster) -> list[dict[str, Any]]:
+def render(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """All objects of a cluster, in the order in which they can be applied."""
-    return [item for stage in stages(cluster) for item in stage["objects"]]
+    return [item for stage in stages(cluster, agent) for item in stage["objects"]]
 
 
-def stages(cluster: AppCluster) -> list[dict[str, Any]]:
-    """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share."""
+def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share.
+
+    ``agent``: the programs of members with a config package, name -> text. Raises ValueError where they are needed and
+    not given, and AppError for what cannot be rendered.
+    """
     values = placeholders(cluster)
     result = []
     for number, role in enumerate(start_order(cluster)):
@@ -84,7 +88,7 @@ def stages(cluster: AppCluster) -> list[dict[str, Any]]:
         result.append(
             {
                 "role": role.id,
-                "objects": objects if number else _shared_objects(cluster) + objects,
+                "objects": objects if number else _shared_objects(cluster, agent) + objects,
                 "plan": _plan(cluster, role, values, template),
             }
         )
@@ -188,7 +192,7 @@ def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: 
     }
 
 
-def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
+def _shared_objects(cluster: AppCluster, agent: Mapping[str, str] | None) -> list[dict[str, Any]]:
     objects: list[dict[str, Any]] = []
     if cluster.create_namespace:
         objects.append(namespace_object(cluster.namespace))
@@ -196,7 +200,9 @@ def _shared_objects(cluster: AppCluster) -> list[dict[str, Any]]:
     if cluster.app.api_access:
         objects.extend(_api_access(cluster))
     if any(role.guest for role in cluster.app.roles):
-        objects.append(guest.agent_object(cluster))
+        if not agent:
+            raise ValueError("members with a config package cannot be rendered without the agent's programs")
+        objects.append(guest.agent_object(cluster, agent))
     budgeted = [role for role in cluster.app.roles if role.controller != "DaemonSet"]
     if cluster.app.disruption_budget == "cluster" and budgeted:
         # None for each role then: Kubernetes evicts no pod that is in two.

@@ -20,6 +20,7 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from guest_member import rooted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -272,8 +273,8 @@ class Member:
         self.guest = root / "opt/guestconfig"
         for path in (self.given, self.agent, root / "opt/configscripts"):
             path.mkdir(parents=True)
-        (self.agent / "configure").write_text(guest.agent_script(str(root)))
-        (self.agent / "configcli").write_text(guest.reader_script(str(root)))
+        (self.agent / "configure").write_text(rooted("configure", root))
+        (self.agent / "configcli").write_text(rooted("configcli", root))
         self.give()
         self.pack()
 

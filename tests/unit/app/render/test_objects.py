@@ -285,9 +285,13 @@ def demo(*roles, services=(), app=None, chosen=None, **spec):
     return load_cluster(document, load_app(definition))
 
 
+GUEST = {"guest": {"package": "file:///opt/a.tgz"}}
+AGENT = {"configure": "the agent", "configcli": "the reader"}
+
+
 def worker(*roles, kind="StatefulSet", **options):
     """The pod template of the role `worker`."""
-    return find(engine.render(demo(*(roles or [{}]), **options)), kind, "demo-worker")["spec"]["template"]
+    return find(engine.render(demo(*(roles or [{}]), **options), AGENT), kind, "demo-worker")["spec"]["template"]
 
 
 def pod(role=None, settings=None, **options):
@@ -595,11 +599,11 @@ def test_a_volume_may_not_take_the_name_of_another():
 def test_two_objects_of_one_name_are_refused(role, service):
     """The ConfigMap of files, and those that others make; a headless Service, and a member's own."""
     file = {"name": "a", "path": "/etc/a", "text": "a"}
-    other = {"id": "guest", "guest": {"package": "file:///opt/a.tgz"}}
+    other = {"id": "guest", **GUEST}
     first = {"id": role, "config_files": [file]}
     second = {"id": service or "second", "services": ["front"]}
     with pytest.raises(AppError, match="names that make each object's name once"):
-        engine.render(demo(first, other, second, services=[{"id": "front", "port": 80, "per_member": True}]))
+        engine.render(demo(first, other, second, services=[{"id": "front", "port": 80, "per_member": True}]), AGENT)
 
 
 def test_a_service_may_be_called_as_a_role():
@@ -703,16 +707,18 @@ def test_capabilities_root_and_privilege():
 
 
 def test_a_guest_gets_its_package_by_the_agent():
-    objects = engine.render(demo({"guest": {"package": "file:///opt/a.tgz"}}))
+    objects = engine.render(demo(GUEST), AGENT)
     template = find(objects, "StatefulSet")["spec"]["template"]
     assert template["spec"]["containers"][0]["lifecycle"]["postStart"]["exec"]["command"]
     # Ready means configured, unless the role says itself when it is.
     assert "ready" in template["spec"]["containers"][0]["readinessProbe"]["exec"]["command"]
     assert template["spec"]["dnsConfig"]["searches"] == ["demo-worker.apps.svc.cluster.local"]
-    own = {"guest": {"package": "file:///opt/a.tgz"}, "probes": {"readiness": {"command": ["mine"]}}}
+    own = {**GUEST, "probes": {"readiness": {"command": ["mine"]}}}
     assert container(own)["readinessProbe"]["exec"] == {"command": ["mine"]}
-    assert find(objects, "ConfigMap", "demo-agent")["data"]
-    assert engine.stages(demo({"guest": {"package": "file:///opt/a.tgz"}}))[0]["plan"]["guest"] is True
+    assert find(objects, "ConfigMap", "demo-agent")["data"] == AGENT
+    assert engine.stages(demo(GUEST), AGENT)[0]["plan"]["guest"] is True
+    with pytest.raises(ValueError, match="without the agent's programs"):
+        engine.render(demo(GUEST))
 
 
 def test_probes_are_the_kubelets_with_the_services_scheme():
@@ -839,7 +845,7 @@ def test_a_connected_secret_or_a_new_member_does_not_change_the_hash_of_a_guest(
     guest = {"guest": {"package": "file:///opt/a.tgz"}, "cardinality": "0+"}
 
     def one(role=guest, **settings):
-        return engine.stages(demo(role, **settings))[0]["plan"]["template_hash"]
+        return engine.stages(demo(role, **settings), AGENT)[0]["plan"]["template_hash"]
 
     assert one(roles={"worker": {"members": 3}}) == one()
     assert one({**guest, "guest": {"package": "file:///opt/b.tgz"}}) != one()

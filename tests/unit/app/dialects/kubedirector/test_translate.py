@@ -28,6 +28,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load i
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import config_meta, guest_plan
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +69,7 @@ def accepted(app, chosen=None, **arguments):
     """A translation, after the model and the renderer have taken it."""
     result = translate(app, chosen, **arguments)
     loaded = load_cluster(result.cluster, load_app(result.app))
-    assert app_render.render(loaded)
+    assert app_render.render(loaded, agent_programs())
     return result
 
 
