@@ -119,7 +119,7 @@ clean: ## Remove exactly what make created here: labs, tools, built collections 
 	    [ -d "$$state" ] || continue; \
 	    BB_LAB="$${state#.}" $(MAKE) lab-down; \
 	done
-	@rm -rf .collections .ansible .pytest_cache .ruff_cache .hypothesis baremetal-bigdata-*.tar.gz
+	@rm -rf .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis baremetal-bigdata-*.tar.gz
 	@rm -rf $(VENV)
 
 .PHONY: clean-cache
