@@ -13,6 +13,9 @@ from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ..module_utils import artifacts
+from ..module_utils.kube.client import KubeApi
+from ..module_utils.kube.config import load_kubeconfig
+from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding
 from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
 from ..module_utils.preflight.variables import check_variable_names, check_variable_range
@@ -23,6 +26,8 @@ try:
 except ImportError:  # Only to say where a variable is set.
     Origin = None
 
+# Seconds for the API of a cluster that exists.
+API_TIMEOUT = 5
 
 # Anything else is a secret of ansible-vault, which is not opened here.
 _PLAIN = (str, int, float, bool, list, dict, type(None))
@@ -43,6 +48,7 @@ class ActionModule(ActionBase):
                 "groups": {"type": "dict", "required": True},
                 "settings": {"type": "dict", "required": True},
                 "controller_files": {"type": "dict", "default": {}},
+                "kubeconfig": {"type": "path", "default": ""},
                 "lock_file": {"type": "str", "default": ""},
                 "ignore": {"type": "list", "elements": "str", "default": []},
                 "own_variables": {"type": "list", "elements": "str", "default": []},
@@ -60,6 +66,7 @@ class ActionModule(ActionBase):
             args["settings"],
             group_names=args["groups"],
             supported_versions=versions,
+            cluster=self._cluster(args["kubeconfig"]),
             missing_files={
                 variable: path
                 for variable, path in args["controller_files"].items()
@@ -112,6 +119,18 @@ class ActionModule(ActionBase):
                 )
             ]
         return artifacts.kubernetes_versions(content), []
+
+    @staticmethod
+    def _cluster(kubeconfig):
+        """The cluster that the controller knows: its kubeconfig, and what its API says of itself."""
+        if not kubeconfig or not os.path.isfile(kubeconfig):
+            return {"kubeconfig": "", "version": "", "error": ""}
+        try:
+            with KubeApi(load_kubeconfig(kubeconfig), API_TIMEOUT) as api:
+                version = str(api.get("/version").get("gitVersion") or "")
+        except KubeApiError as error:
+            return {"kubeconfig": kubeconfig, "version": "", "error": str(error)}
+        return {"kubeconfig": kubeconfig, "version": version, "error": ""}
 
     # --- variables ---
 

@@ -51,6 +51,10 @@ options:
       - Empty, or a directory that already holds an etcd member, is not measured.
     type: str
     default: ""
+  etcd_dir:
+    description: Directory of etcd's data, on a host that is to have a member. Empty on others.
+    type: path
+    default: ""
   resolve:
     description: Name to resolve on the host. Empty resolves none.
     type: str
@@ -112,6 +116,10 @@ facts:
     kernel: {description: Release of the kernel., type: str}
     kernel_features: {description: "Feature to true, false, or null where it could not be found out.", type: dict}
     kubelet_version: {description: Version of an installed kubelet., type: str}
+    kubernetes:
+      description: What tells of a cluster on the host. V(node), kubelet's kubeconfig; V(applied), a control plane that
+        was whole once; V(authority), the key of the cluster's authority; V(etcd), data of a member.
+      type: dict
     leftovers: {description: "Other Kubernetes distributions: name and path.", type: list, elements: dict}
     listeners:
       description: "Sockets on the ports asked for: port, protocol, process, pid, cgroup, unit."
@@ -487,6 +495,17 @@ def kubelet_version():
     return ""
 
 
+def kubernetes(etcd_dir):
+    """What tells that the host belongs to a cluster already."""
+    return {
+        "node": os.path.exists("/etc/kubernetes/kubelet.conf"),
+        # Written once its control plane was whole.
+        "applied": os.path.exists("/etc/kubernetes/kubeadm.applied.yaml"),
+        "authority": os.path.exists("/etc/kubernetes/pki/ca.key"),
+        "etcd": bool(etcd_dir) and os.path.isdir(os.path.join(etcd_dir, "member")),
+    }
+
+
 def leftovers():
     return [
         {"name": name, "path": next(path for path in paths if os.path.exists(path))}
@@ -512,6 +531,7 @@ def main():
             },
             "paths": {"type": "list", "elements": "str", "default": []},
             "fsync_path": {"type": "str", "default": ""},
+            "etcd_dir": {"type": "path", "default": ""},
             "resolve": {"type": "str", "default": ""},
             "url": {"type": "str", "default": ""},
             "ca": {"type": "str", "default": ""},
@@ -551,6 +571,7 @@ def main():
         "init": read("/proc/1/comm"),
         "kernel": platform.release(),
         "kernel_features": kernel_features(),
+        "kubernetes": kubernetes(params["etcd_dir"]),
         "leftovers": leftovers(),
         "listeners": listeners(params["ports"]),
         "machine_id": read("/etc/machine-id"),

@@ -34,6 +34,10 @@ options:
     description: Files that must be on the controller, by the variable that names them. Empty names are skipped.
     type: dict
     default: {}
+  kubeconfig:
+    description: The administrator's kubeconfig, where the cluster has one already. Its API is asked for its version.
+    type: path
+    default: ""
   lock_file:
     description: Lock file with the supported Kubernetes releases. Empty, or not there, the collection's own list.
     type: str
@@ -105,6 +109,7 @@ def main():
             "groups": {"type": "dict", "required": True},
             "settings": {"type": "dict", "required": True},
             "controller_files": {"type": "dict", "default": {}},
+            "kubeconfig": {"type": "path", "default": ""},
             "lock_file": {"type": "str", "default": ""},
             "ignore": {"type": "list", "elements": "str", "default": []},
             "own_variables": {"type": "list", "elements": "str", "default": []},

@@ -49,6 +49,8 @@ CHECKS = {
     "artifacts": ERROR,
     "leftovers": WARNING,
     "version_jump": ERROR,
+    # the cluster that exists
+    "existing_cluster": ERROR,
     # hosts compared with each other
     "hostname_duplicate": ERROR,
     "machine_id": ERROR,

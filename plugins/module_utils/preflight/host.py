@@ -503,16 +503,14 @@ def _rule_version(host):
     if not installed or not wanted:
         return []
     now, then = ([int(part) for part in match.groups()[:2]] for match in (installed, wanted))
-    if now[0] == then[0] and 0 <= then[1] - now[1] <= 1:
+    # What an interrupted installation left is replaced.
+    if now == then or not host.facts["kubernetes"]["node"]:
         return []
-    older = then < now
     return [
         host.finding(
             "version_jump",
-            "Kubernetes {} to be the installed minor release or the one after it".format(wanted.group().lstrip("v")),
+            "Kubernetes {} to be of the minor release that the node runs".format(wanted.group().lstrip("v")),
             "{} is installed".format(installed.group().lstrip("v")),
-            "Kubernetes cannot go back: set cluster_kubernetes_version to what is installed"
-            if older
-            else "upgrade one minor release after another",
+            "set cluster_kubernetes_version to what is installed: this playbook does not upgrade a node",
         )
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import replace
 
+from .existing import check_existing, check_running_version
 from .findings import CHECKS, ERROR, IGNORED, INVENTORY, WARNING, listed, make_finding
 from .host import check_host
 from .inventory import check_inventory
@@ -123,4 +124,7 @@ def evaluate(settings, groups, hosts, ignore=()):
                 facts = dict(facts, fetch=None)
             findings += check_host(name, host["roles"], facts, own)
     findings += check_site(hosts)
+    cluster = settings.get("cluster") or {}
+    findings += check_existing(cluster, groups.get("control_plane") or [], hosts)
+    findings += check_running_version(str(cluster.get("version") or ""), str(settings.get("kubernetes_version") or ""))
     return apply_ignore(findings, ignore)

@@ -104,6 +104,7 @@ def host(name, number, roles):
             "kernel": "5.14.0",
             "kernel_features": dict.fromkeys(FEATURES, True),
             "kubelet_version": "",
+            "kubernetes": {"node": False, "applied": False, "authority": False, "etcd": False},
             "leftovers": [],
             "listeners": [],
             "machine_id": f"id-of-{name}",
@@ -225,8 +226,6 @@ FAULTS = [
         "Connection refused",
     ),
     ("leftovers", "hosts|worker1|facts|leftovers", [{"name": "k3s", "path": "/k3s"}], "worker1", WARNING, "k3s: /k3s"),
-    ("version_jump", "hosts|worker1|facts|kubelet_version", "v1.34.1", "worker1", ERROR, "1.34.1"),
-    ("version_jump", "hosts|worker1|facts|kubelet_version", "v1.37.0", "worker1", ERROR, "1.37.0"),
 ]
 
 
