@@ -13,10 +13,11 @@ from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ..module_utils import artifacts
+from ..module_utils.host.volumes import read_volumes
 from ..module_utils.kube.client import KubeApi
 from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
-from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding
+from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
 from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
 from ..module_utils.preflight.variables import check_variable_names, check_variable_range
 from ..plugin_utils import catalogue, role_specs
@@ -74,6 +75,7 @@ class ActionModule(ActionBase):
             },
         )
         findings = evaluate(settings, groups, hosts) + unreadable
+        findings += self._volumes(groups["cluster"], hostvars)
         findings += self._variables(raw, hostvars, args["own_variables"])
         findings = apply_ignore(findings, args["ignore"])
 
@@ -119,6 +121,19 @@ class ActionModule(ActionBase):
                 )
             ]
         return artifacts.kubernetes_versions(content), []
+
+    def _volumes(self, names, hostvars):
+        """Findings about the local volumes of all hosts, also of those that the run is not limited to."""
+        described = {}
+        for name in names:
+            variables = hostvars[name]
+            values = {key: variables.get(key) for key in ("storage_local_volumes", "cluster_node_name")}
+            described[name] = {key: value for key, value in values.items() if value}
+        _volumes, problems = read_volumes(names, described)
+        return [
+            make_finding(problem.host, "storage_volumes", problem.expected, problem.found, problem.remedy)
+            for problem in problems
+        ]
 
     @staticmethod
     def _cluster(kubeconfig):

@@ -43,18 +43,12 @@ _value:
   elements: dict
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-_QUANTITY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
-# What belongs to the system: a volume there would hand its files to whoever claims it.
-_SYSTEM = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run",
-           "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log", "/var/tmp"}  # fmt: skip
-_NEVER_BELOW = ("/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr", "/var/lib/containerd", "/var/lib/etcd",
-                "/var/lib/kubelet")  # fmt: skip
+from ..module_utils.host.volumes import read_volumes
 
 
 def local_volumes(
@@ -62,78 +56,12 @@ def local_volumes(
 ) -> list[dict[str, str]]:
     """The volumes of hosts, in order.
 
-    :raises AnsibleFilterError: with every problem: host, field, what was expected, what was found.
+    :raises AnsibleFilterError: with every problem: host, what was expected, what was found, what to do.
     """
-    problems: list[str] = []
-    volumes: list[dict[str, str]] = []
-    for host in hosts:
-        variables = hostvars[host]
-        node = str(variables.get("cluster_node_name") or host)
-        taken: dict[str, str] = {}
-        for path, size in _entries(host, variables.get("storage_local_volumes"), problems):
-            name = volume_name(storage_class, node, path)
-            if name in taken:
-                problems.append(
-                    f"{host}: storage_local_volumes: expected paths that differ in their letters and digits, found "
-                    f"{taken[name]} and {path}. Rename one of the directories."
-                )
-            taken[name] = path
-            volumes.append({"name": name, "host": host, "node": node, "path": path, "size": size})
+    volumes, problems = read_volumes(hosts, hostvars, storage_class)
     if problems:
-        raise AnsibleFilterError("\n".join(problems))
+        raise AnsibleFilterError("\n".join(str(problem) for problem in problems))
     return volumes
-
-
-def volume_name(storage_class: str, node: str, path: str) -> str:
-    """Name of the PersistentVolume of a directory."""
-    return re.sub(r"[^a-z0-9.]+", "-", f"{storage_class}-{node}-{path.strip('/')}".lower()).strip("-.")
-
-
-def _entries(host: str, entries: Any, problems: list[str]) -> Iterable[tuple[str, str]]:
-    where = f"{host}: storage_local_volumes"
-    if entries in (None, ""):
-        return
-    if not isinstance(entries, (list, tuple)):
-        problems.append(f"{where}: expected a list, found {entries!r}.")
-        return
-    for number, entry in enumerate(entries):
-        at = f"{where}[{number}]"
-        if not isinstance(entry, Mapping):
-            problems.append(f"{at}: expected path and size, or base, count and size; found {entry!r}.")
-            continue
-        fields = set(entry)
-        if fields not in ({"path", "size"}, {"base", "count", "size"}):
-            problems.append(
-                f"{at}: expected path and size, or base, count and size; found {', '.join(sorted(fields))}."
-            )
-            continue
-        size = str(entry["size"])
-        if not _QUANTITY.fullmatch(size):
-            problems.append(f"{at}.size: expected a Kubernetes quantity such as 100Gi, found {size!r}.")
-        if "path" in fields:
-            paths = [_path(f"{at}.path", entry["path"], problems)]
-        else:
-            base, count = _path(f"{at}.base", entry["base"], problems, base=True), entry["count"]
-            if isinstance(count, bool) or not str(count).isdigit() or not 0 < int(count) <= 100:
-                problems.append(f"{at}.count: expected a whole number from 1 to 100, found {count!r}.")
-                continue
-            paths = [f"{base}/vol{index}" for index in range(1, int(count) + 1)]
-        for path in paths:
-            yield path, size
-
-
-def _path(at: str, value: Any, problems: list[str], base: bool = False) -> str:
-    path = str(value).rstrip("/") or "/"
-    bad = not re.fullmatch(r"/[A-Za-z0-9._/-]*", path) or "//" in path or ".." in path.split("/")
-    # A base is never handed out itself, so it may be a place such as /srv.
-    if not bad and path != "/" and base and path in _SYSTEM and path in ("/srv", "/mnt", "/opt", "/home"):
-        return path
-    if bad or path in _SYSTEM or any(path == item or path.startswith(item + "/") for item in _NEVER_BELOW):
-        problems.append(
-            f"{at}: expected the absolute path of a directory that is for this alone, such as /srv/volumes/vol1, "
-            f"found {value!r}."
-        )
-    return path
 
 
 class FilterModule:

@@ -74,7 +74,7 @@ import stat
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.host.trees import Refused, delete, entries
+from ..module_utils.host.trees import MOUNTINFO, Refused, delete, entries, place
 
 
 def identifier(database, name, what):
@@ -102,6 +102,18 @@ def missing(paths):
             what = "a symbolic link" if stat.S_ISLNK(kind) else "something else"
             raise Refused(f"{path}: expected a directory, found {what}. Move it away, or name another path.")
     return found
+
+
+def refuse_nested(paths, mountinfo=MOUNTINFO):
+    """Raise Refused where a directory lies in another, also by a symbolic link or a mount."""
+    places = [(path, *place(path, mountinfo)) for path in paths]
+    for path, device, inner in places:
+        for other, its_device, outer in places:
+            if path == other or device != its_device:
+                continue
+            if inner == outer or inner.startswith(outer.rstrip("/") + "/"):
+                what = "the same as" if inner == outer else "one in"
+                raise Refused(f"{path}: expected a directory of its own, found {what} {other}. Name another path.")
 
 
 def make(path, owner, group, mode):
@@ -137,6 +149,7 @@ def main():
         if stray:
             raise Refused(f"emptied: expected some of paths, found {', '.join(stray)}.")
         made = missing(params["paths"])
+        refuse_nested(params["paths"])
         owner = identifier(pwd.getpwnam, params["owner"], "owner")
         group = identifier(grp.getgrnam, params["group"], "group")
         for path in made:

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.baremetal.bigdata.plugins.filter.local_volumes import local_volumes, volume_name
+from ansible_collections.baremetal.bigdata.plugins.filter.local_volumes import local_volumes
 from ansible_collections.baremetal.bigdata.plugins.filter.persistent_volumes import persistent_volumes
+from ansible_collections.baremetal.bigdata.plugins.module_utils.host.volumes import volume_name
 from ansible_collections.baremetal.bigdata.plugins.modules import storage_directories as directories
 from ansible_collections.baremetal.bigdata.plugins.modules.storage_volumes import problems, summary
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def volumes(*entries, **variables):
@@ -45,19 +48,21 @@ def test_hosts_without_volumes_have_none():
     [
         (
             {"path": "/srv/a"},
-            "w1: storage_local_volumes[0]: expected path and size, or base, count and size; found path",
+            "w1: expected storage_local_volumes[0] with path and size, or base, count and size, found path",
         ),
         ({"path": "/srv/a", "size": "1Gi", "count": 2}, "found count, path, size"),
         ("/srv/a", "found '/srv/a'"),
-        ({"path": "srv/a", "size": "1Gi"}, ".path: expected the absolute path of a directory that is for this alone"),
+        ({"path": "srv/a", "size": "1Gi"}, ".path to be the absolute path of a directory that is for this alone"),
         ({"path": "/etc/volumes", "size": "1Gi"}, "found '/etc/volumes'"),
         ({"path": "/var/lib/kubelet/pods", "size": "1Gi"}, "found '/var/lib/kubelet/pods'"),
         ({"path": "/", "size": "1Gi"}, "found '/'"),
         ({"path": "/srv/../etc", "size": "1Gi"}, "found '/srv/../etc'"),
-        ({"base": "/usr", "count": 1, "size": "1Gi"}, ".base: expected the absolute path"),
-        ({"path": "/srv/a", "size": "1 GB"}, ".size: expected a Kubernetes quantity such as 100Gi, found '1 GB'"),
+        ({"path": "/srv/./a", "size": "1Gi"}, "found '/srv/./a'"),
+        ({"path": "/srv/" + "a" * 250, "size": "1Gi"}, "names of at most 253 characters"),
+        ({"base": "/usr", "count": 1, "size": "1Gi"}, ".base to be the absolute path"),
+        ({"path": "/srv/a", "size": "1 GB"}, ".size to be a Kubernetes quantity such as 100Gi, found '1 GB'"),
         ({"path": "/srv/a", "size": "0Gi"}, "found '0Gi'"),
-        ({"base": "/srv/v", "count": 0, "size": "1Gi"}, ".count: expected a whole number from 1 to 100, found 0"),
+        ({"base": "/srv/v", "count": 0, "size": "1Gi"}, ".count to be a whole number from 1 to 100, found 0"),
         ({"base": "/srv/v", "count": True, "size": "1Gi"}, "found True"),
     ],
 )
@@ -71,7 +76,37 @@ def test_every_problem_is_named_at_once():
 
 def test_two_paths_with_one_name_are_refused():
     text = refusal({"path": "/srv/a-b", "size": "1Gi"}, {"path": "/srv/a_b", "size": "1Gi"})
-    assert "found /srv/a-b and /srv/a_b" in text
+    assert "found /srv/a_b and /srv/a-b of w1, which make one name, local-w1-srv-a-b" in text
+
+
+def test_two_hosts_whose_volumes_would_have_one_name_are_refused():
+    hostvars = {
+        "db": {"storage_local_volumes": [{"path": "/srv/v1", "size": "9Gi"}]},
+        "db-srv": {"storage_local_volumes": [{"path": "/v1", "size": "5Gi"}]},
+    }
+    with pytest.raises(AnsibleFilterError, match=r"db-srv: .*, found /v1 and /srv/v1 of db, which make one name"):
+        local_volumes(hostvars, hostvars)
+
+
+def test_volumes_in_one_another_are_refused():
+    outer, inner = {"path": "/srv/d1", "size": "1Gi"}, {"path": "/srv/d1/sub", "size": "1Gi"}
+    for entries in ((outer, inner), (inner, outer)):
+        assert "expected volumes beside each other, found /srv/d1/sub in /srv/d1." in refusal(*entries)
+    assert "found /srv/d1/vol1 in /srv/d1." in refusal(outer, {"base": "/srv/d1", "count": 1, "size": "1Gi"})
+    assert "in /srv/d1." not in str(volumes(outer, {"path": "/srv/d10", "size": "1Gi"}))
+
+
+paths = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4).map(lambda parts: "/data/" + "/".join(parts))
+
+
+@given(st.lists(paths, min_size=1, max_size=5, unique=True))
+def test_no_file_lies_in_two_volumes(found):
+    nested = any(one != other and (one + "/").startswith(other + "/") for one in found for other in found)
+    entries = [{"path": path, "size": "1Gi"} for path in found]
+    if nested:
+        assert "beside each other" in refusal(*entries)
+    else:
+        assert len({item["name"] for item in volumes(*entries)}) == len(found)
 
 
 def test_a_volume_is_on_its_node_and_kept():
@@ -128,6 +163,27 @@ def test_what_is_no_directory_is_refused(tmp_path, kind):
         path.write_text("")
     with pytest.raises(directories.Refused, match="expected a directory"):
         directories.missing([str(path / "y" if kind == "below a file" else path)])
+
+
+def test_directories_in_one_another_by_a_link_or_a_mount_are_refused(tmp_path):
+    disk = tmp_path / "disk"
+    (disk / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(disk)
+    directories.refuse_nested([str(disk), str(tmp_path / "other")])
+    with pytest.raises(directories.Refused, match=r"link/sub: expected a directory of its own, found one in .*/disk"):
+        directories.refuse_nested([str(disk), str(tmp_path / "link" / "sub")])
+    with pytest.raises(directories.Refused, match="found the same as"):
+        directories.refuse_nested([str(disk), str(tmp_path / "link")])
+    # A directory of the first file system, mounted elsewhere; and a disk of its own below it.
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(
+        "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        "2 1 8:1 /srv/d1/sub /data rw - ext4 /dev/sda1 rw\n"
+        "3 1 8:16 / /srv/d1/disk rw - ext4 /dev/sdb rw\n"
+    )
+    with pytest.raises(directories.Refused, match=r"/data/x: expected a directory of its own, found one in /srv/d1"):
+        directories.refuse_nested(["/srv/d1", "/data/x"], str(mountinfo))
+    directories.refuse_nested(["/srv/d2", "/data/x"], str(mountinfo))
 
 
 def test_a_volume_is_emptied_and_stays(tmp_path):

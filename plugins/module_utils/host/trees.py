@@ -10,6 +10,9 @@ from __future__ import annotations
 import os
 import re
 
+# Source: proc_pid_mountinfo(5).
+MOUNTINFO = "/proc/self/mountinfo"
+
 
 class Refused(Exception):
     """Something that is not deleted, with the reason and the remedy."""
@@ -25,11 +28,30 @@ def entries(path):
         return sorted(entry.path for entry in found if entry.stat(follow_symlinks=False).st_dev == device)
 
 
-def mount_points(mountinfo="/proc/self/mountinfo"):
-    # type: (str) -> set[str]
-    """Where something is mounted, bind mounts included. Source: proc_pid_mountinfo(5)."""
+def _mounts(mountinfo: str) -> list[tuple[str, str, str]]:
+    """(device, directory of its file system, where that is mounted), as mounted one after the other."""
+
+    def plain(field: str) -> str:
+        return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), field)
+
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as stream:
-        return {re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in stream}
+        fields = [line.split(" ") for line in stream]
+    return [(field[2], plain(field[3]), plain(field[4])) for field in fields]
+
+
+def mount_points(mountinfo: str = MOUNTINFO) -> set[str]:
+    """Where something is mounted, bind mounts included."""
+    return {where for _device, _root, where in _mounts(mountinfo)}
+
+
+def place(path: str, mountinfo: str = MOUNTINFO) -> tuple[str, str]:
+    """Where a path really lies: the device of its file system, and the path in it. It need not exist."""
+    real = os.path.realpath(path)
+    device, root, where = max(
+        (mount for mount in _mounts(mountinfo) if (real + "/").startswith(mount[2].rstrip("/") + "/")),
+        key=lambda mount: len(mount[2]),
+    )
+    return device, os.path.normpath(f"{root.rstrip('/')}/{os.path.relpath(real, where)}")
 
 
 def refuse_mounts(path, mounted):

@@ -24,6 +24,7 @@ CHECKS = {
     "controller_files": ERROR,
     "variable_unknown": ERROR,
     "variable_value": ERROR,
+    "storage_volumes": ERROR,
     # every host
     "unreachable": WARNING,
     "privileges": ERROR,
