@@ -143,7 +143,7 @@ def tracked(root: Path) -> list[str]:
 
 
 def load_memory(path: Path) -> dict[str, dict[str, Any]]:
-    """What is remembered: part -> {hash, date, minutes, tests}. A file that cannot be read is none."""
+    """What is remembered: part -> {hash, date, minutes, tests, whole}. A file that cannot be read is none."""
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -177,7 +177,8 @@ def minutes_of(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> float:
 
 def unchanged(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a scenario is not run whose inputs are the same."""
-    return f"not run: unchanged since it passed on {memory[part.name]['date']}"
+    known = memory[part.name]
+    return f"not run: unchanged since it passed on {known['date']}{'' if known.get('whole') else ', without its long tests'}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
@@ -258,20 +259,16 @@ class Suite:
         self.outcomes.append(Outcome(part.name, result, passed, failed or (0 if good else 1), minutes))
         if good:
             remember(MEMORY, part.name, minutes=minutes)
-        if good and part in SCENARIOS and not (self.short and part.name in self.long):
+        if good and part in SCENARIOS:
             today = datetime.date.today().isoformat()
-            remember(MEMORY, part.name, hash=self.hashes[part.name], date=today, tests=passed)
+            whole = not (self.short and has_long_tests(part))
+            remember(MEMORY, part.name, hash=self.hashes[part.name], date=today, tests=passed, whole=whole)
         return good
 
     @property
     def short(self) -> bool:
         """Whether long tests are left out: where nothing else is asked for."""
         return not self.arguments.all and not self.arguments.scenarios
-
-    @property
-    def long(self) -> set[str]:
-        """Scenarios with long tests: without these they have not passed as a whole."""
-        return {part.name for part in SCENARIOS if any("mark.long" in path.read_text() for path in _tests(part))}
 
     def steps(self, part: Part) -> Iterator[tuple[list[str], dict[str, str]]]:
         """The commands of a part."""
@@ -368,8 +365,9 @@ def scenario_environment(part: Part) -> dict[str, str]:
     }
 
 
-def _tests(part: Part) -> list[Path]:
-    return sorted((ROOT / "molecule" / part.name / "tests").glob("*.py"))
+def has_long_tests(part: Part) -> bool:
+    """Whether a scenario has tests that only a run by name, or of everything, includes."""
+    return any("mark.long" in path.read_text() for path in (ROOT / "molecule" / part.name / "tests").glob("*.py"))
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

@@ -154,11 +154,14 @@ def test_the_budget_holds_and_what_it_leaves_out_is_named(monkeypatch):
 
 def test_what_is_unchanged_is_not_run_and_not_called_passed(monkeypatch):
     probe = Recorded(monkeypatch)
-    memory = {name: {"hash": value, "date": "2026-01-01"} for name, value in probe.hashes.items()}
+    memory = {
+        name: {"hash": value, "date": "2026-01-01", "whole": name != "reset"} for name, value in probe.hashes.items()
+    }
     run = Recorded(monkeypatch, memory=memory)
     assert run.within_budget()
     assert "default" in run.ran
     assert run.said["spark"] == "not run: unchanged since it passed on 2026-01-01"
+    assert run.said["reset"] == "not run: unchanged since it passed on 2026-01-01, without its long tests"
     forced = Recorded(monkeypatch, ["--force", "--minutes", "1000"], memory=memory)
     assert forced.within_budget()
     assert set(hashes()) <= set(forced.ran)
