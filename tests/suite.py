@@ -178,7 +178,8 @@ def minutes_of(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> float:
 def unchanged(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a scenario is not run whose inputs are the same."""
     known = memory[part.name]
-    return f"not run: unchanged since it passed on {known['date']}{'' if known.get('whole') else ', without its long tests'}"
+    short = "" if known.get("whole") else ", without its long tests"
+    return f"not run: unchanged since it passed on {known['date']}{short}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
