@@ -72,8 +72,21 @@ lab-down: .collections $(VENV) ## Remove the lab's hosts, their volumes, their n
 
 ##@ Tests
 
+# Scenarios by name, such as SCENARIOS='cassandra spark'; minutes of the budget; FORCE=1 ignores what has passed before.
+SCENARIOS ?=
+TEST_MINUTES ?= 30
+FORCE ?=
+SUITE = python tests/suite.py --minutes=$(TEST_MINUTES) $(if $(FORCE),--force)
+
 .PHONY: test
-test: lint unit sanity collection molecule ## Everything that CI runs
+test: BB_MIRROR_APPS = hazelcast spark cassandra
+test: artifacts .collections $(VENV) ## What CI runs: all but the scenarios, `default`, and scenarios whose inputs changed (or SCENARIOS)
+	@$(SUITE) $(SCENARIOS)
+
+.PHONY: test-all
+test-all: BB_MIRROR_APPS = hazelcast spark cassandra
+test-all: artifacts .collections $(VENV) ## All tests there are, with those that take minutes
+	@$(SUITE) --all
 
 .PHONY: lint
 lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, shellcheck
@@ -97,11 +110,6 @@ sanity: .collections $(VENV) ## ansible-test sanity
 .PHONY: collection
 collection: .collections $(VENV) ## The built collection: its content, and that it runs from another directory
 	tests/collection.sh
-
-.PHONY: molecule
-molecule: BB_MIRROR_APPS = hazelcast spark cassandra
-molecule: artifacts .collections $(VENV) ## The molecule scenarios: four passes on a site of its own, then each app on it
-	tests/molecule.sh
 
 .PHONY: bench
 bench: .collections $(VENV) ## Measure against the budgets of docs/architecture.md
