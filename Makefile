@@ -89,9 +89,10 @@ test-all: artifacts .collections $(VENV) ## All tests there are, with those that
 	@$(SUITE) --all
 
 .PHONY: lint
-lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, shellcheck
+lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, mypy, shellcheck, shellcheck
 	ruff check .
 	ruff format --check .
+	mypy
 	shellcheck $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh')
 	yamllint --strict .
 	@# It looks for collections under ANSIBLE_HOME first: a copy of this one there would be linted with.

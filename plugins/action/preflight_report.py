@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import yaml
 from ansible.errors import AnsibleFilterError
@@ -98,7 +99,7 @@ class ActionModule(ActionBase):
     def _host(probe):
         if isinstance(probe, dict) and isinstance(probe.get("facts"), dict):
             return {"roles": probe["roles"], "facts": probe["facts"], "settings": probe["settings"]}
-        host = {"roles": [], "facts": None, "settings": {}}
+        host: dict[str, Any] = {"roles": [], "facts": None, "settings": {}}
         if isinstance(probe, dict):
             # A host that answers but cannot be looked at would fail in every later play.
             text = str(probe.get("module_stderr") or probe.get("module_stdout") or probe.get("msg") or "")
@@ -184,7 +185,7 @@ class ActionModule(ActionBase):
             # The plugin's choices have a check of their own.
             if spec is None or name == "cluster_network_plugin" or not isinstance(value, _PLAIN):
                 continue
-            key = (str(name), where, repr(value))
+            key: tuple[Any, ...] = (str(name), where, repr(value))
             if _is_template(value):
                 key += (host,)
                 value = self._template(value, raw, host)

@@ -679,7 +679,7 @@ class CallbackModule(DefaultCallback):
         if not path:
             return
         results, skipped = _totals(hosts)
-        totals = Counter()
+        totals: Counter[str] = Counter()
         for phase in self._phases:
             totals.update(phase.results)
         figures = {

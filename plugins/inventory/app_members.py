@@ -169,7 +169,7 @@ def groups_of(member: dict[str, Any], several: bool) -> list[tuple[str, tuple[st
     """The groups of a member, each with what it stands for."""
     role, live, app = member["role"], member["live_role"], member["app"]
     where = [member["namespace"]] if several else []
-    groups = [(group_name("role", role), ("role", role))]
+    groups: list[tuple[str, tuple[str, ...]]] = [(group_name("role", role), ("role", role))]
     if app:
         groups.append((group_name("app", app), ("app", app)))
     if live:

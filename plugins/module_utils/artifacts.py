@@ -23,8 +23,7 @@ class ArtifactError(Exception):
     """A request that the catalogue cannot answer. The message says what is expected, found and the remedy."""
 
 
-def architecture(machine):
-    # type: (str) -> str
+def architecture(machine: str) -> str:
     """Go's name of the architecture that ``uname -m`` calls *machine*."""
     try:
         return ARCHITECTURES[machine]
@@ -36,8 +35,7 @@ def architecture(machine):
         ) from None
 
 
-def kubernetes_versions(catalogue):
-    # type: (dict) -> list[str]
+def kubernetes_versions(catalogue: dict) -> list[str]:
     """The Kubernetes releases of a catalogue, the default first."""
     return [str(version) for version in catalogue.get("kubernetes") or {}]
 
@@ -56,8 +54,15 @@ def _choose(kind, name, version, versions, where):
     return version
 
 
-def artifact(catalogue, name, version=None, mirror_url="", arch="amd64", directories=None, where="artifacts.yml"):
-    # type: (dict, str, str | None, str, str, dict | None, str) -> dict
+def artifact(
+    catalogue: dict,
+    name: str,
+    version: str | None = None,
+    mirror_url: str = "",
+    arch: str = "amd64",
+    directories: dict | None = None,
+    where: str = "artifacts.yml",
+) -> dict:
     """Resolve a file: ``{name, version, url, sha256, filename, members}``.
 
     *version* empty: the catalogue's first. *mirror_url* set: the URL on that mirror. Members are
@@ -114,8 +119,7 @@ def artifact(catalogue, name, version=None, mirror_url="", arch="amd64", directo
     }
 
 
-def image_catalogue(catalogue):
-    # type: (dict) -> dict[str, dict[str, str | None]]
+def image_catalogue(catalogue: dict) -> dict[str, dict[str, str | None]]:
     """repository -> tag -> digest, Kubernetes' own images included (digests from ``images``)."""
     images = {
         repository: {str(tag): digest for tag, digest in (tags or {}).items()}
@@ -127,8 +131,7 @@ def image_catalogue(catalogue):
     return images
 
 
-def split_reference(reference):
-    # type: (str) -> tuple[str, str | None, str | None]
+def split_reference(reference: str) -> tuple[str, str | None, str | None]:
     """``registry/repository:tag@digest`` -> repository with registry, tag, digest (each may be None)."""
     rest, _at, digest = reference.partition("@")
     repository, colon, tag = rest.rpartition(":")
@@ -137,8 +140,7 @@ def split_reference(reference):
     return repository, tag or None, digest or None
 
 
-def image(catalogue, reference, where="artifacts.yml"):
-    # type: (dict, str, str) -> str
+def image(catalogue: dict, reference: str, where: str = "artifacts.yml") -> str:
     """*reference* with ``@sha256:...`` added where the catalogue knows it.
 
     Without a tag, the catalogue's first is taken. An image that the catalogue does not list is
@@ -161,8 +163,7 @@ def image(catalogue, reference, where="artifacts.yml"):
     return f"{repository}:{tag}@{known}"
 
 
-def kubernetes_files(catalogue, version, where="artifacts.yml"):
-    # type: (dict, str, str) -> dict[str, str]
+def kubernetes_files(catalogue: dict, version: str, where: str = "artifacts.yml") -> dict[str, str]:
     """name -> version of every file that a site with this Kubernetes release needs."""
     releases = catalogue.get("kubernetes") or {}
     version = _choose("kubernetes", "release", str(version), {str(key): None for key in releases}, where)
@@ -173,8 +174,7 @@ def kubernetes_files(catalogue, version, where="artifacts.yml"):
     }
 
 
-def kubernetes_images(catalogue, version, where="artifacts.yml"):
-    # type: (dict, str, str) -> list[str]
+def kubernetes_images(catalogue: dict, version: str, where: str = "artifacts.yml") -> list[str]:
     """repository:tag of every image that a site with this Kubernetes release needs."""
     releases = catalogue.get("kubernetes") or {}
     version = _choose("kubernetes", "release", str(version), {str(key): None for key in releases}, where)
@@ -185,8 +185,7 @@ def kubernetes_images(catalogue, version, where="artifacts.yml"):
     return references
 
 
-def missing_checksums(catalogue, files, arch="amd64"):
-    # type: (dict, dict[str, str], str) -> list[str]
+def missing_checksums(catalogue: dict, files: dict[str, str], arch: str = "amd64") -> list[str]:
     """Those of *files* (name -> version) that have no pinned sha256 for *arch*, as ``name version``."""
     return [
         f"{name} {version}"

@@ -107,7 +107,7 @@ from typing import Any, NoReturn
 try:
     import yaml
 except ImportError:
-    yaml = None
+    yaml = None  # type: ignore[assignment]
 
 from ..module_utils.app.compare import identity, masked, normalise
 from ..module_utils.app.render import guest
@@ -514,10 +514,10 @@ def main() -> None:
     for role in module.params["guest"].get("roles") or []:
         urls = [role["package"], *(item["url"] for item in role["files"])]
         module.no_log_values |= guest.secrets_of([*role["secret_keys"].values(), *map(guest.password_of, urls)])
-    guests = None
+    with reporting(module, lambda why: {"reason": why}):
+        guests = Guests(Kube(module), module.params, module.check_mode)
     try:
         with reporting(module, lambda why: {"reason": why}):
-            guests = Guests(Kube(module), module.params, module.check_mode)
             if module.params["state"] == "prepared":
                 guests.prepare()
             else:

@@ -153,7 +153,8 @@ def run(kube: Kube, params: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     start = time.monotonic()
     made = kube.apply(wanted, MANAGER)
     try:
-        end, seen = "", []
+        end = ""
+        seen: list[dict[str, Any]] = []
         while not end:
             # Past the Job's own deadline it would have failed: then its controller does not work.
             if time.monotonic() - start > params["timeout"] + 30:

@@ -176,8 +176,7 @@ class InstallError(Exception):
     """A failure that names what was expected, what was found and the remedy."""
 
 
-def sha256_of(path):
-    # type: (str) -> str
+def sha256_of(path: str) -> str:
     """SHA-256 of a file, as hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as stream:
@@ -186,15 +185,13 @@ def sha256_of(path):
     return digest.hexdigest()
 
 
-def stamp(path):
-    # type: (str) -> list[int]
+def stamp(path: str) -> list[int]:
     """What changes whenever a file is written, without reading it: a change time cannot be set back."""
     status = os.stat(path)
     return [status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
 
 
-def opener(ca_content):
-    # type: (str) -> urllib.request.OpenerDirector
+def opener(ca_content: str) -> urllib.request.OpenerDirector:
     """An HTTP client that trusts the host's authorities and those of *ca_content*."""
     context = ssl.create_default_context()
     if ca_content:
@@ -205,8 +202,7 @@ def opener(ca_content):
     return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
 
 
-def reason_of(error):
-    # type: (Exception) -> str
+def reason_of(error: Exception) -> str:
     """The part of a download's error that a person can act on."""
     if isinstance(error, urllib.error.HTTPError):
         return f"HTTP {error.code} {error.reason}"
@@ -216,10 +212,9 @@ def reason_of(error):
     return to_native(reason)
 
 
-def download(client, artifact, target, timeout, retries):
-    # type: (urllib.request.OpenerDirector, dict, str, int, int) -> str
+def download(client: urllib.request.OpenerDirector, artifact: dict, target: str, timeout: int, retries: int) -> str:
     """Fetch to *target*; return the SHA-256 of what came."""
-    last = None
+    last: Exception = InstallError("no attempt was made")
     for attempt in range(retries + 1):
         if attempt:
             time.sleep(attempt)
@@ -254,16 +249,14 @@ def download(client, artifact, target, timeout, retries):
     )
 
 
-def normal(path):
-    # type: (str) -> str
+def normal(path: str) -> str:
     """A path in an archive without the leading ./ that some archives have."""
     return os.path.normpath(path)
 
 
-def unpack(archive, artifact, staged):
-    # type: (str, dict, dict[str, str]) -> None
+def unpack(archive: str, artifact: dict, staged: dict[str, str]) -> None:
     """Extract the listed members of *archive* to the paths in *staged* (dest -> temporary file)."""
-    wanted = {}
+    wanted: dict[str, list[str]] = {}
     for member in artifact["members"]:
         wanted.setdefault(normal(member["path"]), []).append(member["dest"])
     seen = []
@@ -280,7 +273,9 @@ def unpack(archive, artifact, staged):
                         "Nothing was installed.".format(name, **artifact)
                     )
                 for dest in wanted.pop(name):
-                    with tar.extractfile(entry) as source, open(staged[dest], "wb") as stream:
+                    source = tar.extractfile(entry)
+                    assert source  # It is a regular file.
+                    with source, open(staged[dest], "wb") as stream:
                         shutil.copyfileobj(source, stream, CHUNK)
                 if not wanted:
                     return
@@ -312,8 +307,7 @@ class Record:
     def version(self):
         return self.data.get("version", "")
 
-    def stale_members(self, artifact):
-        # type: (dict) -> list[dict]
+    def stale_members(self, artifact: dict) -> list[dict]:
         """Members whose file is not the recorded one, or is of another artifact."""
         if self.data.get("sha256") != artifact["sha256"]:
             return [member for member in artifact["members"] if not self._is_itself(artifact, member)]
@@ -331,15 +325,13 @@ class Record:
         return bool(entry) and entry.get("path") == member.get("path") and cls.is_recorded(member["dest"], entry)
 
     @staticmethod
-    def is_recorded(dest, entry):
-        # type: (str, dict) -> bool
+    def is_recorded(dest: str, entry: dict) -> bool:
         """Whether the file at *dest* is the one of the record's *entry*."""
         if not os.path.isfile(dest) or os.path.islink(dest):
             return False
         return entry.get("stamp") == stamp(dest) or entry.get("sha256") == sha256_of(dest)
 
-    def write(self, artifact):
-        # type: (dict) -> None
+    def write(self, artifact: dict) -> None:
         known = self.data.get("files", {}) if self.data.get("sha256") == artifact["sha256"] else {}
         files = {}
         for member in artifact["members"]:
@@ -372,8 +364,7 @@ class Installer:
     def artifacts(self):
         return self.params["artifacts"]
 
-    def fetch_all(self):
-        # type: () -> dict[str, str]
+    def fetch_all(self) -> dict[str, str]:
         """Download and verify everything that is needed: name -> file."""
         needed = [item for item in self.artifacts if self.stale[item["name"]]]
         if not needed:
@@ -398,8 +389,7 @@ class Installer:
             os.replace(partial, target)
         return files
 
-    def stage_all(self, files):
-        # type: (dict[str, str]) -> dict[str, str]
+    def stage_all(self, files: dict[str, str]) -> dict[str, str]:
         """Put every member beside its destination, under a temporary name: dest -> temporary file."""
         staged = {}
         for artifact in self.artifacts:
@@ -423,8 +413,7 @@ class Installer:
                 os.chmod(staged[member["dest"]], int(member["mode"], 8))
         return staged
 
-    def attributes(self, artifact):
-        # type: (dict) -> bool
+    def attributes(self, artifact: dict) -> bool:
         """Mode, owner and SELinux context of every member; whether one was corrected."""
         changed = False
         for member in artifact["members"]:
@@ -439,8 +428,7 @@ class Installer:
                 changed = self.module.set_context_if_different(dest, self.module.selinux_default_context(dest), changed)
         return changed
 
-    def up_to_date(self):
-        # type: () -> list[str]
+    def up_to_date(self) -> list[str]:
         """Names of the artifacts of which nothing is to be installed or corrected."""
         before, self.module.check_mode = self.module.check_mode, True
         try:
@@ -450,8 +438,7 @@ class Installer:
         finally:
             self.module.check_mode = before
 
-    def run(self):
-        # type: () -> dict
+    def run(self) -> dict:
         check = self.module.check_mode
         if self.params["state"] == "fetched":
             fetched = [] if check else sorted(self.fetch_all())
@@ -489,8 +476,7 @@ class Installer:
             "diff": self.difference(installed, changed_artifacts),
         }
 
-    def difference(self, installed, changed_artifacts):
-        # type: (list[dict], list[str]) -> dict
+    def difference(self, installed: list[dict], changed_artifacts: list[str]) -> dict:
         before = after = ""
         for item in installed:
             if item["name"] in changed_artifacts:
@@ -500,15 +486,13 @@ class Installer:
                 after += "".join(f"  {path}\n" for path in item["files"])
         return {"before_header": "artifacts", "after_header": "artifacts", "before": before, "after": after}
 
-    def clean_up(self):
-        # type: () -> None
+    def clean_up(self) -> None:
         for path in self.temporary:
             if os.path.exists(path):
                 os.unlink(path)
 
 
-def remove(module):
-    # type: (AnsibleModule) -> dict
+def remove(module: AnsibleModule) -> dict:
     """Remove what the records name, and the records."""
     removed, names, lines = [], [], []
     for name in module.params["names"]:
@@ -528,8 +512,7 @@ def remove(module):
     return {"changed": bool(names), **result}
 
 
-def refuse_bad_input(artifacts):
-    # type: (list[dict]) -> None
+def refuse_bad_input(artifacts: list[dict]) -> None:
     """Raise on what the argument spec cannot express."""
     names = set()
     for artifact in artifacts:

@@ -115,7 +115,7 @@ seconds:
 import json
 from typing import Any
 
-from ..module_utils.app.run.status import member
+from ..module_utils.app.run.watch import NoReadyMember, ready_member
 from ..module_utils.kube.module import Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
@@ -173,23 +173,19 @@ def main() -> None:
         module.exit_json(changed=params["state"] == "absent", members=0, written=0, found=0, lost=[], seconds=0.0)
     try:
         kube = Kube(module)
-        pods = [member(pod) for pod in kube.list("v1", "Pod", params["namespace"], params["selector"])]
-        ready = next((pod.name for pod in pods if pod.ready), None)
-        if ready is None:
-            module.fail_json(
-                msg=f"expected a ready member in namespace {params['namespace']}, found none of {len(pods)} "
-                f"({params['selector']}). Look at its pods, or deploy it first."
-            )
+        ready = ready_member(kube, params["namespace"], params["selector"])
         limit = params["timeout"] + (params["seconds"] if params["state"] == "sustained" else 0)
         output = kube.run(params["namespace"], ready, CONTAINER, words(params, module.check_mode), limit)
+    except NoReadyMember as error:
+        module.fail_json(msg=str(error))
     except Unreachable as error:
         module.fail_json(msg=f"expected a running Kubernetes cluster, found that {error}")
     except CommandFailed as error:
         found = result_of(error.output or "") or {}
         text = "; ".join(line for line in (error.output or str(error)).splitlines() if not line.startswith("{"))
         module.fail_json(msg=f"{params['namespace']}/{ready}: {text}", **found)
-    result = result_of(output)
-    if result is None:
+    result = result_of(output) or {}
+    if not result:
         module.fail_json(msg=f"{params['namespace']}/{ready}: expected a result, found {output[-300:]!r}")
     changed = params["state"] == "absent" or (params["state"] in ("written", "sustained") and result["written"] > 0)
     module.exit_json(changed=changed and not module.check_mode, **result)

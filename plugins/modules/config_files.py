@@ -186,6 +186,7 @@ import pwd
 import re
 import stat
 import tempfile
+from typing import Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
@@ -204,8 +205,7 @@ class FileError(Exception):
     """A failure that names what was expected, what was found and the remedy."""
 
 
-def read(path):
-    # type: (str) -> bytes | None
+def read(path: str) -> bytes | None:
     """A file's bytes; None where there is no file (a symbolic link is none)."""
     try:
         with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW)) as stream:
@@ -218,23 +218,20 @@ def read(path):
         raise
 
 
-def digest(path):
-    # type: (str) -> str | None
+def digest(path: str) -> str | None:
     """A file's SHA-256 as hexadecimal digits; None where there is no file."""
     content = read(path)
     return None if content is None else hashlib.sha256(content).hexdigest()
 
 
-def decode(content):
-    # type: (str | None) -> bytes
+def decode(content: str | None) -> bytes:
     """A file's bytes out of what the action plugin sent."""
-    if not (content or "").startswith(ENCODED):
+    if content is None or not content.startswith(ENCODED):
         raise FileError("files: expected contents that the action plugin prepared. Call this module in a task.")
     return base64.b64decode(content[len(ENCODED) :])
 
 
-def make_directory(path):
-    # type: (str) -> None
+def make_directory(path: str) -> None:
     """Make a directory and its missing parents, mode 0755 whatever the umask is."""
     if os.path.isdir(path):
         return
@@ -243,8 +240,7 @@ def make_directory(path):
     os.chmod(path, 0o755)
 
 
-def obstacle(path, directory):
-    # type: (str, bool) -> str
+def obstacle(path: str, directory: bool) -> str:
     """What is in the way of a file or a directory at *path*; empty if nothing is."""
     try:
         found = os.lstat(path).st_mode
@@ -261,8 +257,7 @@ def obstacle(path, directory):
     return obstacle(parent, directory=True) if parent != path else ""
 
 
-def shown(content, secret):
-    # type: (bytes | None, bool) -> str
+def shown(content: bytes | None, secret: bool) -> str:
     """A file's content as a difference may show it."""
     if content is None:
         return ""
@@ -293,12 +288,10 @@ class Entry:
         self.missing = not os.path.isdir(self.path) if self.directory else self.before is None
 
     @property
-    def stale(self):
-        # type: () -> bool
+    def stale(self) -> bool:
         return self.missing if self.directory else self.before != self.content
 
-    def refuse(self):
-        # type: () -> None
+    def refuse(self) -> None:
         """Raise on what the argument spec cannot express, and on what is in the way."""
         if not os.path.isabs(self.path):
             raise FileError(f"dest: expected an absolute path, found {self.path!r}.")
@@ -311,8 +304,7 @@ class Entry:
             if name and not known(look, name) and not self.module.check_mode:
                 raise FileError(f"{self.path}: expected a {kind} {name}, found none. Make it first.")
 
-    def write(self):
-        # type: () -> None
+    def write(self) -> None:
         """Make the directory, or put the new content in the file's place in one step."""
         if self.directory:
             make_directory(self.path)
@@ -322,7 +314,7 @@ class Entry:
         handle, temporary = tempfile.mkstemp(prefix=".ansible-config-", dir=parent)
         try:
             with os.fdopen(handle, "wb") as stream:
-                stream.write(self.content)
+                stream.write(self.content or b"")
                 stream.flush()
                 os.fsync(stream.fileno())
             if self.before is not None:
@@ -339,8 +331,7 @@ class Entry:
                 os.unlink(temporary)
             raise
 
-    def attributes(self, path, difference=None):
-        # type: (str, dict | None) -> bool
+    def attributes(self, path: str, difference: dict | None = None) -> bool:
         """Set owner, group and mode; whether one differed."""
         changed = False
         if self.owner and known(pwd.getpwnam, self.owner):
@@ -349,17 +340,15 @@ class Entry:
             changed = self.module.set_group_if_different(path, self.group, changed, difference)
         return self.module.set_mode_if_different(path, self.mode, changed, difference)
 
-    def owner_to_come(self):
-        # type: () -> bool
+    def owner_to_come(self) -> bool:
         """In check mode: an owner that an earlier task would have made."""
         return bool(
             (self.owner and not known(pwd.getpwnam, self.owner)) or (self.group and not known(grp.getgrnam, self.group))
         )
 
-    def apply(self):
-        # type: () -> tuple[bool, list[dict]]
+    def apply(self) -> tuple[bool, list[dict]]:
         """Bring the path to what it is to be; whether that changed it, and the differences."""
-        differences = []
+        differences: list[dict] = []
         stale = self.stale
         if stale:
             if self.directory:
@@ -376,7 +365,7 @@ class Entry:
                 self.write()
         if self.missing and self.module.check_mode:
             return True, differences
-        found = {"before": {"path": self.path}, "after": {"path": self.path}}
+        found: dict = {"before": {"path": self.path}, "after": {"path": self.path}}
         corrected = self.attributes(self.path, found) or self.owner_to_come()
         # A new directory's are no news beside the directory itself.
         if corrected and not self.missing:
@@ -384,8 +373,7 @@ class Entry:
         return stale or corrected, differences
 
 
-def doomed(entries):
-    # type: (list[dict]) -> list[dict]
+def doomed(entries: list[dict]) -> list[dict]:
     """Those of the entries that are there and may go, the inner before the outer ones."""
     found, gone = [], set()
     for params in sorted(entries, key=lambda params: params["dest"].count("/"), reverse=True):
@@ -407,12 +395,13 @@ def doomed(entries):
     return found
 
 
-def remove(module):
-    # type: (AnsibleModule) -> dict
+def remove(module: AnsibleModule) -> dict:
     """The unit first, as long as it has its files; everything is looked at before the first change."""
     entries = doomed(module.params["files"])
     wanted = module.params["unit"]
-    changed, differences, result = [], [], {}
+    changed: list[str] = []
+    differences: list[dict] = []
+    result: dict = {}
     if wanted:
         unit = Unit(module.run_command, wanted["name"])
         found = unit.look()
@@ -440,8 +429,7 @@ def remove(module):
     return {"changed": bool(changed or result.get("unit_steps")), "changed_files": changed, **result}
 
 
-def known(look, name):
-    # type: (object, str) -> bool
+def known(look: Callable[[str], object], name: str) -> bool:
     try:
         look(name)
     except KeyError:
@@ -449,8 +437,7 @@ def known(look, name):
     return True
 
 
-def place(module):
-    # type: (AnsibleModule) -> dict
+def place(module: AnsibleModule) -> dict:
     """Everything is looked at before the first change."""
     entries = [Entry(module, params) for params in module.params["files"] if params["enabled"]]
     paths = [entry.path for entry in entries]
@@ -461,7 +448,9 @@ def place(module):
     unit = Unit(module.run_command, wanted["name"], wanted["needs"], wanted["wait"]) if wanted else None
     if unit and not module.check_mode and any(entry.stale and not entry.live for entry in entries):
         unit.mark()
-    changed, differences, backups = [], [], {}
+    changed: list[str] = []
+    differences: list[dict] = []
+    backups: dict[str, str] = {}
     for entry in entries:
         if module.params["backup"] and entry.before is not None and entry.stale and not module.check_mode:
             backups[entry.path] = module.backup_local(entry.path)
@@ -469,16 +458,16 @@ def place(module):
         if different:
             changed.append(entry.path)
             differences += found
-    result = {"changed": bool(changed), "changed_files": changed}
+    result: dict = {"changed": bool(changed), "changed_files": changed}
     if unit:
         live = {entry.path for entry in entries if entry.live}
-        found = unit.look()
-        steps = unit.steps(found, wanted["restart"] or not live.issuperset(changed))
+        properties = unit.look()
+        steps = unit.steps(properties, wanted["restart"] or not live.issuperset(changed))
         if not module.check_mode:
-            unit.carry_out(steps, found)
+            unit.carry_out(steps, properties)
         if steps:
             result["changed"] = True
-            differences.append({"before_header": unit.name, "after_header": unit.name, **shown_unit(found, steps)})
+            differences.append({"before_header": unit.name, "after_header": unit.name, **shown_unit(properties, steps)})
         result["unit_steps"] = steps
     if module._diff and differences:
         result["diff"] = differences

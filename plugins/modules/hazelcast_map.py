@@ -136,7 +136,7 @@ except ImportError:
 
 from ansible.module_utils.basic import missing_required_lib
 
-from ..module_utils.app.run.status import member
+from ..module_utils.app.run.watch import NoReadyMember, ready_member
 from ..module_utils.kube.module import Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 
@@ -203,11 +203,6 @@ def verdict(result: dict[str, Any], params: dict[str, Any], check_mode: bool) ->
     return "; ".join(wrong)
 
 
-def ready_pod(kube: Kube, params: dict[str, Any]) -> str | None:
-    members = [member(pod) for pod in kube.list("v1", "Pod", params["namespace"], params["selector"])]
-    return next((item.name for item in members if item.ready), None)
-
-
 def main() -> None:
     module = create_module(
         {
@@ -236,12 +231,10 @@ def main() -> None:
                 kube = Kube(module)
             except Unreachable as error:
                 module.fail_json(msg=f"expected a running Kubernetes cluster, found that {error}")
-            pod = ready_pod(kube, params)
-            if pod is None:
-                module.fail_json(
-                    msg=f"expected a ready member in namespace {params['namespace']}, found none "
-                    f"({params['selector']}). Look at its pods, or deploy it first."
-                )
+            try:
+                pod = ready_member(kube, params["namespace"], params["selector"])
+            except NoReadyMember as error:
+                module.fail_json(msg=str(error))
             local = stack.enter_context(kube.forward(params["namespace"], pod, params["port"]))
             address = f"127.0.0.1:{local}"
         try:

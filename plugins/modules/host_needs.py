@@ -88,8 +88,7 @@ from ..module_utils.host.unit import Unit
 BR_NETFILTER = "/proc/sys/net/bridge"
 
 
-def read(path):
-    # type: (str) -> str
+def read(path: str) -> str:
     """A file's text; empty where there is none."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
@@ -98,8 +97,7 @@ def read(path):
         return ""
 
 
-def packages_missing(module, names):
-    # type: (AnsibleModule, list[str]) -> bool
+def packages_missing(module: AnsibleModule, names: list[str]) -> bool:
     """Whether the package manager's database lacks one of them."""
     if not names:
         return False
@@ -110,22 +108,19 @@ def packages_missing(module, names):
     return True
 
 
-def swap_on(swaps, fstab):
-    # type: (str, str) -> bool
+def swap_on(swaps: str, fstab: str) -> bool:
     """Whether swap is in use, by /proc/swaps, or is to be at boot, by /etc/fstab."""
     return len(swaps.splitlines()) > 1 or bool(re.search(r"^[^#\n]\S*\s+\S+\s+swap\s", fstab, re.MULTILINE))
 
 
-def time_kept(module, service, config, servers):
-    # type: (AnsibleModule, str, str | None, list[str]) -> bool
+def time_kept(module: AnsibleModule, service: str, config: str | None, servers: list[str]) -> bool:
     """Whether the time service runs, now and at boot, with these servers."""
     unit = Unit(module.run_command, service)
     lines = read(config).splitlines() if config else []
     return not unit.steps(unit.look(), False) and all(f"server {server} iburst" in lines for server in servers)
 
 
-def selinux_set(mode, enforcing, config):
-    # type: (str, str, str) -> bool
+def selinux_set(mode: str, enforcing: str, config: str) -> bool:
     """Whether the mode is so now, by /sys/fs/selinux/enforce, and at boot, by /etc/selinux/config."""
     now = {"1": "enforcing", "0": "permissive"}.get(enforcing.strip(), "disabled")
     return now == mode and f"SELINUX={mode}" in config.splitlines()

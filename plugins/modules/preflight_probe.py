@@ -160,6 +160,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -242,7 +243,8 @@ def fsync_latency(path):
     """The 99th percentile of appending a WAL-sized record with fdatasync, in milliseconds."""
     if not path or os.path.isdir(os.path.join(path, "member")):
         return None
-    parent, handle, name, times = existing_parent(path), None, None, []
+    parent, handle, name = existing_parent(path), None, None
+    times: list[float] = []
     try:
         handle, name = tempfile.mkstemp(prefix=".preflight-", dir=parent)
         record, limit = b"\0" * _FSYNC_BYTES, time.monotonic() + _FSYNC_SECONDS
@@ -402,7 +404,7 @@ def kernel_features():
     modules = "".join(read(f"/lib/modules/{release}/{name}") for name in ("modules.builtin", "modules.dep")).replace(
         "-", "_"
     )
-    result = {}
+    result: dict[str, bool | None] = {}
     symbols = None
     for feature, symbol in _SYMBOLS.items():
         if os.path.isdir("/sys/module/" + feature) or f"/{feature}.ko" in modules:
@@ -542,7 +544,7 @@ def main():
     params = module.params
 
     # What waits goes on at the same time as everything else.
-    slow = {}
+    slow: dict[str, Any] = {}
     threads = [
         threading.Thread(target=lambda key=key, work=work: slow.__setitem__(key, work()), daemon=True)
         for key, work in (

@@ -143,7 +143,7 @@ def main() -> None:
         }
     )
     params, differences, applied, deleted = module.params, [], [], []
-    empty = {"volumes": [], "released": [], "to_free": [], "applied": [], "deleted": []}
+    empty: dict[str, list] = {"volumes": [], "released": [], "to_free": [], "applied": [], "deleted": []}
     with reporting(module, lambda _why: empty):
         kube = Kube(module)
         if params["state"] == "described":

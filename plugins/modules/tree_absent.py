@@ -59,8 +59,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ..module_utils.host.trees import Refused, delete, entries, mount_points, refuse_mounts
 
 
-def matching(patterns):
-    # type: (list[str]) -> list[str]
+def matching(patterns: list[str]) -> list[str]:
     """The paths that are there, each once. Raises Refused on one that is not absolute, or that is the root."""
     found = []
     for pattern in patterns:

@@ -24,7 +24,7 @@ def load(roles=ROLES):
     specs = {}
     for role in sorted(pathlib.Path(roles).iterdir()):
         entry_points = _read(role / "meta" / "argument_specs.yml").get("argument_specs") or {}
-        options = {}
+        options: dict[str, dict] = {}
         for entry in entry_points.values():
             options.update((entry or {}).get("options") or {})
         defaults = _read(role / "defaults" / "main.yml")

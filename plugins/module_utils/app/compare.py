@@ -8,10 +8,10 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from ..kube.objects import Kube
+from ..kube.quantity import same
 from ..labels import ANNOTATION_FIXED
 
 # Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
@@ -28,8 +28,6 @@ PRUNED_KINDS = (
     ("rbac.authorization.k8s.io/v1", "Role"),
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 )
-_UNITS = {"m": Decimal("0.001"), "": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_UNITS.update({"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40})
 SCALED_KINDS = ("StatefulSet", "Deployment", "ReplicationController")
 
 
@@ -178,7 +176,7 @@ def fixed_fields(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> s
                 f"volume {name}: expected {what} {old[name][what]} as it lives, found {value}"
                 for what, value in new[name].items()
                 # Without a class of its own a claim has got the cluster's default one.
-                if value and value != old[name][what] and not _same_size(value, old[name][what])
+                if value and value != old[name][what] and not same(str(value), str(old[name][what]))
             ]
     if not found:
         return ""
@@ -192,18 +190,6 @@ def _fixed_parameters(controller: Mapping[str, Any]) -> dict[str, Any]:
     """The values that a definition's fixed parameters had when a controller was rendered."""
     annotations = (controller.get("metadata") or {}).get("annotations") or {}
     return json.loads(annotations.get(ANNOTATION_FIXED, "{}"))
-
-
-def _same_size(one: Any, other: Any) -> bool:
-    """Whether two quantities are equal: the API server writes 1024Mi as 1Gi."""
-    sizes = []
-    for text in (str(one), str(other)):
-        number = text.rstrip("mkMGTi")
-        try:
-            sizes.append(Decimal(number) * _UNITS[text[len(number) :]])
-        except (ArithmeticError, KeyError):
-            return False
-    return sizes[0] == sizes[1]
 
 
 def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:

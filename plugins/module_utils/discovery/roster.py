@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from dataclasses import dataclass
 
 from ..kube.pods import FINISHED_PHASES, LEVELS, TERMINATING, Object, level, natural, project_pod
 from ..labels import LABEL_APP, LABEL_CLUSTER, LABEL_ROLE
@@ -21,7 +22,8 @@ class DiscoveryError(Exception):
     """A request that makes no sense. The message says what is expected and what was found."""
 
 
-class Expectation(t.NamedTuple):
+@dataclass(frozen=True)
+class Expectation:
     """How many members a role should have: exactly *count*, or at least that many."""
 
     count: int

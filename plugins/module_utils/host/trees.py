@@ -18,8 +18,7 @@ class Refused(Exception):
     """Something that is not deleted, with the reason and the remedy."""
 
 
-def entries(path):
-    # type: (str) -> list[str]
+def entries(path: str) -> list[str]:
     """What can be deleted from a directory: not what other file systems are mounted on."""
     if not os.path.isdir(path):
         return []
@@ -54,16 +53,14 @@ def place(path: str, mountinfo: str = MOUNTINFO) -> tuple[str, str]:
     return device, os.path.normpath(f"{root.rstrip('/')}/{os.path.relpath(real, where)}")
 
 
-def refuse_mounts(path, mounted):
-    # type: (str, set[str]) -> None
+def refuse_mounts(path: str, mounted: set[str]) -> None:
     """Raise Refused where one of *mounted* lies below *path*."""
     below = sorted(point for point in mounted if point.startswith(os.path.realpath(path).rstrip("/") + "/"))
     if below:
         raise Refused(f"{path}: expected nothing mounted below it, found {', '.join(below)}. Unmount it first.")
 
 
-def delete(path, device):
-    # type: (str, int) -> None
+def delete(path: str, device: int) -> None:
     """Delete a file or a tree that lies on the file system *device* (st_dev). Raises Refused at another one."""
     if os.path.islink(path) or not os.path.isdir(path):
         os.unlink(path)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Callable
 
 # What `systemctl show` says of a unit that systemd does not know.
 UNKNOWN = {"ActiveState": "inactive", "MainPID": "0", "NeedDaemonReload": "no", "UnitFileState": ""}
@@ -21,16 +22,26 @@ class UnitError(Exception):
     """A failure that names the unit, what was expected, what was found and the remedy."""
 
 
+# AnsibleModule.run_command or alike: takes a list, returns (exit code, stdout, stderr).
+Run = Callable[[list[str]], tuple[int, str, str]]
+
+
 class Unit:
     """A unit, enabled, and running unless *needs* names a path that is missing.
 
-    *run* is AnsibleModule.run_command or alike: takes a list, returns (exit code, stdout, stderr).
     *wait*: whether a start is over only when the unit says that it is up. A unit that was up and is restarted is always
     waited for: others may stand on it.
     """
 
-    def __init__(self, run, name, needs=None, wait=True, pending_directory=PENDING_DIRECTORY, proc="/proc"):
-        # type: (object, str, str | None, bool, str, str) -> None
+    def __init__(
+        self,
+        run: Run,
+        name: str,
+        needs: str | None = None,
+        wait: bool = True,
+        pending_directory: str = PENDING_DIRECTORY,
+        proc: str = "/proc",
+    ) -> None:
         self._run = run
         self._pending = os.path.join(pending_directory, name)
         self._proc = proc
@@ -38,31 +49,27 @@ class Unit:
         self.needs = needs
         self.wait = wait
 
-    def look(self):
-        # type: () -> dict[str, str]
+    def look(self) -> dict[str, str]:
         """The properties of UNKNOWN, as systemd tells them."""
         code, out, _ignored = self._run(["systemctl", "show", "--property", ",".join(UNKNOWN), self.name])
         if code:
             return dict(UNKNOWN)
         return {**UNKNOWN, **dict(line.split("=", 1) for line in out.splitlines() if "=" in line)}
 
-    def mark(self):
-        # type: () -> None
+    def mark(self) -> None:
         """Note, before its files change, that it must be restarted: a run that stops half-way is taken up again."""
         os.makedirs(os.path.dirname(self._pending), mode=0o755, exist_ok=True)
         with open(self._pending, "wb"):
             pass
 
-    def _runs_a_replaced_program(self, found):
-        # type: (dict[str, str]) -> bool
+    def _runs_a_replaced_program(self, found: dict[str, str]) -> bool:
         """Whether the file that its main process was started from has been replaced or removed since."""
         try:
             return os.readlink(f"{self._proc}/{found['MainPID']}/exe").endswith(" (deleted)")
         except OSError:
             return False
 
-    def steps(self, found, changed):
-        # type: (dict[str, str], bool) -> list[str]
+    def steps(self, found: dict[str, str], changed: bool) -> list[str]:
         """What is to be done, in order, out of daemon-reload, enable, start and restart.
 
         *found* is what `look` gave, *changed* whether something changed that the unit reads only when it starts.
@@ -82,8 +89,7 @@ class Unit:
             steps.append("restart")
         return steps
 
-    def farewell(self, found):
-        # type: (dict[str, str]) -> list[str]
+    def farewell(self, found: dict[str, str]) -> list[str]:
         """What is to be done before its files go, in order, out of stop and disable. *found* is what `look` gave."""
         steps = []
         if found["ActiveState"] in RUNNING:
@@ -92,8 +98,7 @@ class Unit:
             steps.append("disable")
         return steps
 
-    def carry_out(self, steps, found):
-        # type: (list[str], dict[str, str]) -> None
+    def carry_out(self, steps: list[str], found: dict[str, str]) -> None:
         """Do the steps that `steps` or `farewell` gave for what `look` had *found*."""
         for step in steps:
             command = ["systemctl", step]
@@ -111,8 +116,7 @@ class Unit:
             os.unlink(self._pending)
 
 
-def shown(found, steps):
-    # type: (dict[str, str], list[str]) -> dict[str, str]
+def shown(found: dict[str, str], steps: list[str]) -> dict[str, str]:
     """A unit before and after its steps, as a difference shows it."""
     enabled, running = found["UnitFileState"] in ENABLED, found["ActiveState"] in RUNNING
     stays = "true (restarted)" if "restart" in steps else str((running and "stop" not in steps) or "start" in steps)

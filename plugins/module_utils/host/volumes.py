@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_QUANTITY = re.compile(r"[1-9][0-9]*(\.[0-9]+)?(k|M|G|T|Ki|Mi|Gi|Ti)")
+from ..kube.quantity import quantity
+
 # What belongs to the system: a volume there would hand its files to whoever claims it.
 _SYSTEM = {"/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/lib64", "/mnt", "/opt", "/proc", "/root", "/run",
            "/sbin", "/srv", "/sys", "/tmp", "/usr", "/var", "/var/lib", "/var/log", "/var/tmp"}  # fmt: skip
@@ -52,7 +53,7 @@ def read_volumes(
             name = volume_name(storage_class, node, path)
             if len(name) > _LONGEST:
                 problems.append(
-                    (host, f"volumes with names of at most {_LONGEST} characters", name, "Shorten the path.")
+                    VolumeProblem(host, f"names of at most {_LONGEST} characters", name, "Shorten the path.")
                 )
             other = names.setdefault(name, (host, path))
             if other != (host, path) or path in own:
@@ -102,7 +103,7 @@ def _entries(host: str, entries: Any, problems: list[VolumeProblem]) -> Iterable
             problems.append(VolumeProblem(host, f"{at} with path and size, or base, count and size", found))
             continue
         size = str(entry["size"])
-        if not _QUANTITY.fullmatch(size):
+        if not quantity(size):
             problems.append(VolumeProblem(host, f"{at}.size to be a Kubernetes quantity such as 100Gi", repr(size)))
         if "path" in fields:
             paths = [_path(host, f"{at}.path", entry["path"], problems)]

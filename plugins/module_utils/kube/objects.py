@@ -80,7 +80,8 @@ class Kube:
             raise
 
     def list(self, version: str, kind: str, namespace: str, selector: str) -> list[dict[str, Any]]:
-        path, items = self._path(version, kind, namespace), []
+        path = self._path(version, kind, namespace)
+        items: list[dict[str, Any]] = []
         try:
             with _reached():
                 for chunk in self.api.list_chunks(path, labelSelector=selector):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 ERROR = "error"
@@ -73,19 +74,18 @@ class Finding:
     remedy: str
     severity: str = ""
 
-    def as_dict(self):
-        # type: () -> dict[str, str]
+    def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
 
-def make_finding(host, check, expected, found, remedy, severity=None):
-    # type: (str, str, str, object, str, str | None) -> Finding
+def make_finding(
+    host: str, check: str, expected: str, found: object, remedy: str, severity: str | None = None
+) -> Finding:
     return Finding(host, check, expected, str(found), remedy, severity or CHECKS[check])
 
 
-def listed(names, limit=8):
-    # type: (object, int) -> str
-    names = [str(name) for name in names]
-    if len(names) <= limit:
-        return ", ".join(names) or "none"
-    return "{} and {} more".format(", ".join(names[:limit]), len(names) - limit)
+def listed(names: Iterable[object], limit: int = 8) -> str:
+    texts = [str(name) for name in names]
+    if len(texts) <= limit:
+        return ", ".join(texts) or "none"
+    return "{} and {} more".format(", ".join(texts[:limit]), len(texts) - limit)

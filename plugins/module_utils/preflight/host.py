@@ -8,30 +8,27 @@ import fnmatch
 import ipaddress
 import re
 
-from .findings import ERROR, listed, make_finding
-from .inventory import LABEL, VERSION, as_network, overlap
+from .findings import ERROR, Finding, listed, make_finding
+from .inventory import LABEL, VERSION, Network, as_network, overlap
 
 OVERLAY_BYTES = {"flannel": 50}
 # Interfaces that the cluster itself makes, on a host that already belongs to it.
 OWN_INTERFACES = ("lo", "flannel*", "cni*", "veth*", "kube-*", "nodelocaldns")
 
 
-def _address(text):
-    # type: (object) -> object
+def _address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(str(text))
     except ValueError:
         return None
 
 
-def _need(thresholds, roles):
-    # type: (dict, list[str]) -> float
+def _need(thresholds: dict, roles: list[str]) -> float:
     """The largest threshold of the roles that a host has."""
     return max([float((thresholds or {}).get(role) or 0) for role in roles] or [0.0])
 
 
-def check_host(host, roles, facts, settings):
-    # type: (str, list[str], dict, dict) -> list[Finding]
+def check_host(host: str, roles: list[str], facts: dict, settings: dict) -> list[Finding]:
     """What one host tells about itself. *facts*: the result of preflight_probe. *settings*: that host's own."""
     found = _Host(host, roles, facts, settings)
     findings = []
@@ -211,8 +208,7 @@ def _rule_swap(host):
     ]
 
 
-def clock_offset(controller, host):
-    # type: (dict, dict) -> tuple[float, float]
+def clock_offset(controller: dict, host: dict) -> tuple[float, float]:
     """The least and the most that the host's clock can be ahead of the controller's, in seconds.
 
     The controller noted its time before and after, the host when it began and ended in between.
@@ -254,7 +250,7 @@ def _rule_clock(host):
 
 def _rule_ports(host):
     findings = []
-    listeners = {}
+    listeners: dict[tuple[int, str], list[dict]] = {}
     for listener in host.facts.get("listeners") or []:
         listeners.setdefault((listener["port"], listener["protocol"]), []).append(listener)
     for wanted in host.settings.get("ports") or []:
@@ -285,8 +281,7 @@ def _rule_ports(host):
     return findings
 
 
-def _is_own(listener, wanted):
-    # type: (dict, dict) -> bool
+def _is_own(listener: dict, wanted: dict) -> bool:
     """Whether a socket is held by what shall hold it: the program, and where its control group is known, that too."""
     if listener.get("process") not in wanted["owner"]:
         return False
@@ -368,13 +363,11 @@ def _rule_kernel(host):
     return findings
 
 
-def _is_own_interface(name):
-    # type: (str) -> bool
+def _is_own_interface(name: str) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in OWN_INTERFACES)
 
 
-def node_interface(facts, address):
-    # type: (dict, str) -> dict | None
+def node_interface(facts: dict, address: str) -> dict | None:
     """The interface that has the address by which the cluster knows a host."""
     for interface in facts.get("addresses") or []:
         if interface["address"] == address:
@@ -432,18 +425,18 @@ def _overlaps(host):
         ("cluster_service_subnet", as_network(host.settings.get("service_subnet"))),
     ]
     peers = set(host.settings.get("node_addresses") or [])
-    networks = {}
+    networks: dict[Network, str] = {}
     for address in host.facts.get("addresses") or []:
         if not _is_own_interface(address["interface"]):
             network = ipaddress.ip_network(f"{address['address']}/{address['prefix']}", strict=False)
             networks[network] = f"{network} on {address['interface']}"
     for route in host.facts.get("routes") or []:
-        network = as_network(route["destination"])
+        target = as_network(route["destination"])
         # A route by way of another node is the pod network's own (flannel's host-gw).
-        if network is None or network.prefixlen == 0 or route.get("gateway") in peers:
+        if target is None or target.prefixlen == 0 or route.get("gateway") in peers:
             continue
         if not _is_own_interface(route["interface"]):
-            networks.setdefault(network, f"route to {network} on {route['interface']}")
+            networks.setdefault(target, f"route to {target} on {route['interface']}")
     for variable, subnet in cluster:
         clashes = [title for network, title in networks.items() if overlap(network, subnet)]
         if clashes:

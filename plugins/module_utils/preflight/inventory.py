@@ -7,8 +7,9 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
+from typing import Union
 
-from .findings import INVENTORY, listed, make_finding
+from .findings import INVENTORY, Finding, listed, make_finding
 
 NETWORK_PLUGINS = ("flannel",)
 NODE_PREFIX = 24  # kube-controller-manager's --node-cidr-mask-size
@@ -16,8 +17,10 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?")
 
 
-def as_network(text):
-    # type: (object) -> object
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+
+
+def as_network(text: object) -> Network | None:
     """The IPv4 or IPv6 network that *text* means, None when it means none."""
     try:
         return ipaddress.ip_network(str(text), strict=True)
@@ -25,13 +28,11 @@ def as_network(text):
         return None
 
 
-def overlap(one, other):
-    # type: (object, object) -> bool
+def overlap(one: Network | None, other: Network | None) -> bool:
     return one is not None and other is not None and one.version == other.version and one.overlaps(other)
 
 
-def check_inventory(settings, groups):
-    # type: (dict, dict[str, list[str]]) -> list[Finding]
+def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Finding]:
     """What can be judged without a host.
 
     *settings*: pod_subnet, service_subnet, dns_domain, network_plugin, kubernetes_version,
@@ -167,10 +168,9 @@ def check_inventory(settings, groups):
     return findings
 
 
-def _check_subnets(settings, nodes):
-    # type: (dict, int) -> list[Finding]
+def _check_subnets(settings: dict, nodes: int) -> list[Finding]:
     findings = []
-    networks = {}
+    networks: dict[str, Network | None] = {}
     for name, example in (("pod_subnet", "10.244.0.0/16"), ("service_subnet", "10.96.0.0/16")):
         text = settings.get(name)
         networks[name] = as_network(text)

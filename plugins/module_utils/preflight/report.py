@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import replace
 
 from .existing import check_existing, check_running_version
-from .findings import CHECKS, ERROR, IGNORED, INVENTORY, WARNING, listed, make_finding
+from .findings import CHECKS, ERROR, IGNORED, INVENTORY, WARNING, Finding, listed, make_finding
 from .host import check_host
 from .inventory import check_inventory
 from .site import check_site
 
 
-def apply_ignore(findings, ignore):
-    # type: (list[Finding], object) -> list[Finding]
+def apply_ignore(findings: list[Finding], ignore: Iterable[str] | None) -> list[Finding]:
     """Findings with those of ignored checks marked so. An unknown check id is a finding itself."""
     ignore = list(ignore or [])
     result = [replace(f, severity=IGNORED) if f.check in ignore else f for f in findings]
@@ -34,21 +34,19 @@ def apply_ignore(findings, ignore):
     return result
 
 
-def _merged(findings):
-    # type: (list[Finding]) -> list[tuple[tuple[str, ...], list[Finding]]]
+def _merged(findings: list[Finding]) -> list[tuple[tuple[str, ...], list[Finding]]]:
     """(hosts, findings) with what several hosts have in common said once; the inventory first."""
-    same = {}
+    same: dict[Finding, list[str]] = {}
     for finding in findings:
         same.setdefault(replace(finding, host=""), []).append(finding.host)
-    blocks = {}
+    blocks: dict[tuple[str, ...], list[Finding]] = {}
     for finding, hosts in same.items():
         blocks.setdefault(tuple(hosts), []).append(finding)
     order = [finding.host for finding in findings]
     return sorted(blocks.items(), key=lambda block: (INVENTORY not in block[0], order.index(block[0][0])))
 
 
-def format_report(findings, total):
-    # type: (list[Finding], int) -> str
+def format_report(findings: list[Finding], total: int) -> str:
     """The report as text: errors and warnings by host, and what was ignored in one line."""
     counts = {severity: sum(f.severity == severity for f in findings) for severity in (ERROR, WARNING, IGNORED)}
     verdict = "Nothing was changed." if counts[ERROR] else "Going on."
@@ -73,7 +71,7 @@ def format_report(findings, total):
                 f"    found:    {finding.found}",
                 f"    remedy:   {finding.remedy}",
             ]
-    ignored = {}
+    ignored: dict[str, list[str]] = {}
     for finding in findings:
         if finding.severity == IGNORED:
             ignored.setdefault(finding.check, []).append(finding.host)
@@ -83,8 +81,7 @@ def format_report(findings, total):
     return "\n".join(lines)
 
 
-def warning_lines(findings):
-    # type: (list[Finding]) -> list[str]
+def warning_lines(findings: list[Finding]) -> list[str]:
     """One line per warning, hosts with the same one named together."""
     lines = []
     for hosts, group in _merged([finding for finding in findings if finding.severity == WARNING]):
@@ -96,8 +93,7 @@ def warning_lines(findings):
     return lines
 
 
-def summary(facts):
-    # type: (dict) -> str
+def summary(facts: dict) -> str:
     """One line about a host, for whoever asks for more detail."""
     return "{}, kernel {}, {} CPUs, {} MB, cgroup v{}, SELinux {}, firewalld {}".format(
         (facts.get("distribution") or {}).get("name") or "unknown system",
@@ -110,8 +106,9 @@ def summary(facts):
     )
 
 
-def evaluate(settings, groups, hosts, ignore=()):
-    # type: (dict, dict[str, list[str]], dict[str, dict], object) -> list[Finding]
+def evaluate(
+    settings: dict, groups: dict[str, list[str]], hosts: dict[str, dict], ignore: Iterable[str] = ()
+) -> list[Finding]:
     """All findings except those about variables: the inventory's, each host's, and the hosts' together."""
     findings = check_inventory(settings, groups)
     unsupported = any(finding.check == "kubernetes_version" for finding in findings)

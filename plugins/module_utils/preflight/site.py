@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-from .findings import ERROR, INVENTORY, listed, make_finding
+from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
 
-def check_site(hosts):
-    # type: (dict[str, dict]) -> list[Finding]
+def check_site(hosts: dict[str, dict]) -> list[Finding]:
     """Compare hosts with each other. *hosts*: host -> {roles, facts, settings}; facts None: no answer."""
     findings = []
     answered = {name: host for name, host in hosts.items() if host.get("facts")}
@@ -23,11 +22,13 @@ def check_site(hosts):
         ),
         ("product_uuid", "product_uuid", "a hardware id of its own (product_uuid)", "let the hypervisor make new ones"),
     ):
-        for value, names in _shared(answered, lambda host, fact=fact: host["facts"].get(fact)):
+        values = {name: host["facts"].get(fact) for name, host in answered.items()}
+        for value, names in _shared(values):
             for name in names:
                 others = [other for other in names if other != name]
                 findings.append(make_finding(name, check, title, f"{value}, as on {listed(others)}", remedy))
-    for value, names in _shared(hosts, lambda host: (host.get("settings") or {}).get("node_address")):
+    addresses = {name: (host.get("settings") or {}).get("node_address") for name, host in hosts.items()}
+    for value, names in _shared(addresses):
         for name in names:
             others = [other for other in names if other != name]
             findings.append(
@@ -40,7 +41,7 @@ def check_site(hosts):
                 )
             )
     findings += _check_mtu(answered)
-    kinds = {}
+    kinds: dict[str | None, list[str]] = {}
     for name, host in answered.items():
         kinds.setdefault(host["facts"].get("architecture"), []).append(name)
     if len(kinds) > 1:
@@ -70,17 +71,16 @@ def check_site(hosts):
     return findings
 
 
-def _shared(hosts, value):
-    by_value = {}
-    for name, host in hosts.items():
-        key = value(host)
-        if key:
-            by_value.setdefault(key, []).append(name)
+def _shared(values: dict[str, object]) -> list[tuple[object, list[str]]]:
+    """What several hosts have in common, and which they are."""
+    by_value: dict[object, list[str]] = {}
+    for name, value in values.items():
+        if value:
+            by_value.setdefault(value, []).append(name)
     return [(key, names) for key, names in by_value.items() if len(names) > 1]
 
 
-def _check_mtu(hosts):
-    # type: (dict[str, dict]) -> list[Finding]
+def _check_mtu(hosts: dict[str, dict]) -> list[Finding]:
     sizes = {}
     for name, host in hosts.items():
         if not {"control_plane", "worker"} & set(host["roles"]):

@@ -6,15 +6,17 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+from collections.abc import Iterable
 
-from .findings import INVENTORY, make_finding
+from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
 _SIMILAR = 0.9
 
 
-def check_variable_names(variables, known, prefixes, own=()):
-    # type: (list[tuple[str, str]], set[str], list[str], object) -> list[Finding]
+def check_variable_names(
+    variables: list[tuple[str, str]], known: set[str], prefixes: list[str], own: Iterable[str] = ()
+) -> list[Finding]:
     """Names that no role knows.
 
     *variables*: (name, where it is set). *known*: every variable that a role declares. *prefixes*:
@@ -48,8 +50,7 @@ def check_variable_names(variables, known, prefixes, own=()):
     return findings
 
 
-def value_limits(name, kind):
-    # type: (str, str) -> tuple[float, float] | None
+def value_limits(name: str, kind: str) -> tuple[float, float] | None:
     """The range that a name promises: counts of members are at least 1, ports are ports, amounts not negative."""
     if kind not in ("int", "float"):
         return None
@@ -62,8 +63,7 @@ def value_limits(name, kind):
     return None
 
 
-def check_variable_range(name, kind, value, where):
-    # type: (str, str, object, str) -> list[Finding]
+def check_variable_range(name: str, kind: str, value: object, where: str) -> list[Finding]:
     limits = value_limits(name, kind)
     if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return []

@@ -238,9 +238,12 @@ def _untabbed(text: str) -> list[tuple[int, Any]] | None:
     if not results:
         return None
     if any([data for _line, data in result] != [data for _line, data in results[0]] for result in results):
-        line = next(number for number, content in enumerate(text.split("\n"), 1) if "\t" in content)
+        first = next(number for number, content in enumerate(text.split("\n"), 1) if "\t" in content)
         raise _Refused(
-            line, "blanks as indentation", "tabs, which mean different things by their width", "Replace them by blanks."
+            first,
+            "blanks as indentation",
+            "tabs, which mean different things by their width",
+            "Replace them by blanks.",
         )
     return results[0]
 
@@ -259,7 +262,8 @@ def _json(text: str) -> list[tuple[int, Any]]:
     decoder = json.JSONDecoder(object_pairs_hook=pairs, strict=False)
     # Numbers with a point are texts in KubeDirector's documents: "version": 1.10 means 1.10.
     exact = json.JSONDecoder(object_pairs_hook=pairs, strict=False, parse_float=str)
-    found, at = [], 0
+    found: list[tuple[int, Any]] = []
+    at = 0
     while True:
         match = re.compile(r"[\s,]*(?:---\s*)?").match(text, at)
         at = match.end() if match else at

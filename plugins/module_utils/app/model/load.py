@@ -203,17 +203,18 @@ def _guest_app(parent: Reader) -> GuestApp:
 def _resources(parent: Reader) -> Resources:
     reader = parent.section("resources")
     usual = [reader.quantity(name) for name in ("cpu_request", "cpu_limit", "memory_request", "memory_limit")]
-    others = []
+    others: dict[str, dict[str, str]] = {}
     for name in ("requests", "limits"):
         section = reader.section(name)
-        others.append({str(key): section.quantity(str(key)) for key in section.data})
+        others[name] = {str(key): section.quantity(str(key)) for key in section.data}
         for key in ("cpu", "memory"):
             if key in section.data:
                 section.problem(
                     key, f"{key}_{name[:-1]} beside {name}", key, f"Set {reader.at(key + '_' + name[:-1])}."
                 )
     reader.done()
-    return Resources(*usual, *others)
+    cpu_request, cpu_limit, memory_request, memory_limit = usual
+    return Resources(cpu_request, cpu_limit, memory_request, memory_limit, others["requests"], others["limits"])
 
 
 def _storage(reader: Reader) -> Storage:
@@ -294,14 +295,14 @@ def _parameter(reader: Reader) -> Parameter:
 
 
 def _parameter_value(reader: Reader, where: str, parameter: Parameter, value: Any) -> None:
-    kind = PARAMETER_TYPES[parameter.type]
+    kind: type = PARAMETER_TYPES[parameter.type]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         reader.problem(where, f"a value of type {parameter.type}", show(value))
     elif parameter.choices and value not in parameter.choices:
         reader.problem(where, "one of " + ", ".join(map(str, parameter.choices)), show(value))
-    elif parameter.minimum is not None and value < parameter.minimum:
+    elif isinstance(value, int) and parameter.minimum is not None and value < parameter.minimum:
         reader.problem(where, f"{parameter.minimum} or more", show(value))
-    elif parameter.maximum is not None and value > parameter.maximum:
+    elif isinstance(value, int) and parameter.maximum is not None and value > parameter.maximum:
         reader.problem(where, f"{parameter.maximum} or less", show(value))
 
 

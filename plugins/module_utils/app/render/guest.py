@@ -32,8 +32,10 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
+from ...kube.quantity import quantity
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, tokens_name, workload_name
@@ -47,8 +49,6 @@ ANNOTATION_PACKAGE = "baremetal.bigdata/guest-package"
 TYPE_LABELS = {"configmaps": "kubedirector.hpe.com/cmType", "secrets": "kubedirector.hpe.com/secretType"}
 _GROUP = "1"
 _REFERENCE = "bdvlibrefkey"
-_QUANTITIES = {"": 1, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_QUANTITIES.update({"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40})
 # For the cluster's own number, which KubeDirector takes from its custom resource.
 _CLUSTERS = uuid.UUID("6d0e5c0e-5a0b-5f3a-9a57-0b7a1f6f8f11")
 
@@ -325,8 +325,8 @@ def _role_meta(
             "storage": "n/a",
             "name": "n/a",
             "description": "n/a",
-            "memory": str(int(quantity(role["memory"]) // 2**20)),
-            "cores": str(math.ceil(quantity(role["cpu"]))),
+            "memory": str(int(amount(role["memory"]) // 2**20)),
+            "cores": str(math.ceil(amount(role["cpu"]))),
         },
     }
     if role["config_meta"]:
@@ -362,12 +362,12 @@ def _possible(role: Mapping[str, Any], member: str) -> list[str]:
     return [member] if re.fullmatch(re.escape(role["workload"]) + r"-\d+", member) else []
 
 
-def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number. Nothing is 0."""
-    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", text or "0")
-    if not match or match.group(2) not in _QUANTITIES:
+def amount(text: str) -> Fraction:
+    """A quantity's value; of an empty text nothing."""
+    value = quantity(text or "0")
+    if value is None:
         raise ValueError(f"{text!r} is not a Kubernetes quantity")
-    return float(match.group(1)) * _QUANTITIES[match.group(2)]
+    return value
 
 
 def agent_settings(role: Mapping[str, Any]) -> str:

@@ -162,7 +162,7 @@ def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: 
 
     def probe(found: LiveRole) -> dict[str, Any]:
         """As role_discovery takes it in its option live_roles."""
-        question = ask(found.check, "live_role")
+        question = ask(found.check, "live_role") or {}
         question = {"http": question} if found.check.http else question
         return {**question, "match": found.match, "names": dict(found.names)}
 

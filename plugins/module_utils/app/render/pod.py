@@ -256,8 +256,8 @@ def _mounts(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
             mounts += _storage_mounts(volume)
     for number, path in enumerate(role.security.writable_paths):
         mounts.append({"name": f"writable-{number}", "mountPath": path})
-    for item in secret_mounts(role, cluster.roles[role.id]):
-        mounts.append({"name": f"secret-{item.id}", "mountPath": item.path, "readOnly": True})
+    for secret in secret_mounts(role, cluster.roles[role.id]):
+        mounts.append({"name": f"secret-{secret.id}", "mountPath": secret.path, "readOnly": True})
     for number, claim in enumerate(cluster.roles[role.id].volumes):
         mounts.append({"name": f"claim-{number}", "mountPath": claim.path, "readOnly": claim.read_only})
     if cluster.roles[role.id].shared_memory:

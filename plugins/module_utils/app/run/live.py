@@ -97,14 +97,15 @@ def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]])
             raise ProbeError(f"{where}.service: expected {known}; found {service!r}.")
         port = ports[service].get("port")
         scheme = scheme or ports[service].get("scheme")
-    if isinstance(port, bool) or not str(port).isdigit() or not 0 < int(port) < 65536:
+    number = int(str(port)) if str(port).isdigit() else 0
+    if not 0 < number < 65536:
         raise ProbeError(f"{where}.port: expected a number from 1 to 65535; found {port!r}.")
     if scheme not in (None, "", "http", "https"):
         # A service of another protocol, such as tcp, may have its health check on the same port.
         scheme = None
     path = str(http.get("path") or "/")
     return {
-        "port": int(port),
+        "port": number,
         "path": path if path.startswith("/") else f"/{path}",
         "json": http.get("json"),
         "scheme": scheme,

@@ -31,6 +31,22 @@ def api_version(kind: str) -> str:
     return "v1" if kind == "ReplicationController" else "apps/v1"
 
 
+class NoReadyMember(Exception):
+    """No pod is ready, with where it was looked for and what to do."""
+
+
+def ready_member(kube: Kube, namespace: str, selector: str) -> str:
+    """The name of a pod that is ready. Raises NoReadyMember where none is."""
+    members = [member(pod) for pod in kube.list("v1", "Pod", namespace, selector)]
+    ready = next((item.name for item in members if item.ready), "")
+    if not ready:
+        raise NoReadyMember(
+            f"expected a ready member in namespace {namespace}, found none of {len(members)} ({selector}). Look at its "
+            "pods, or deploy it first."
+        )
+    return ready
+
+
 @dataclass
 class View:
     """What was seen of a role. ``missing`` says what it still lacks; empty: it is settled."""

@@ -190,7 +190,7 @@ def test_connected_objects_are_told_as_kubedirector_does():
 
 @pytest.mark.parametrize(("text", "value"), [("", 0), ("2", 2), ("500m", 0.5), ("1Gi", 2**30), ("1.5Gi", 1.5 * 2**30)])
 def test_quantities_are_numbers(text, value):
-    assert guest.quantity(text) == value
+    assert guest.amount(text) == value
 
 
 def test_nothing_secret_is_left_in_a_text():

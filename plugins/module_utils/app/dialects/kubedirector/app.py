@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ....kube.quantity import quantity
 from ...model.reader import Problem, show
-from .fields import DialectError, KubeDirectorReader, quantity, read_head, slug
+from .fields import DialectError, KubeDirectorReader, read_head, slug
 
 # What persists besides the app's own directories: always; with a config package; with one of the new layout.
 ALWAYS_PERSISTED = ("/etc",)
@@ -118,7 +119,7 @@ def persisted(always: Sequence[str], own: Sequence[str]) -> list[str]:
 
 def persist_dirs(role: Role) -> list[str]:
     """What lies on the volume of a role's members."""
-    always = ALWAYS_PERSISTED
+    always: tuple[str, ...] = ALWAYS_PERSISTED
     if role.package:
         always = PERSISTED_FOR_NEW_LAYOUT if role.package.new_layout else PERSISTED_FOR_PACKAGE
     return persisted(always, role.persist_dirs)

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from ....kube.quantity import quantity
 from ...model.reader import Problem, show
 from ...model.types import SERVICE_TYPES
 from .app import App, Role, persist_dirs
-from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, quantity, read_head, slug
+from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, read_head, slug
 
-_MODEL_QUANTITY = re.compile(r"[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]")
 _LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 # Labels by which the engine finds what it made.
@@ -63,7 +63,7 @@ def read_cluster(
             "Objects are named after cluster and role: the next run finds them. Remove it.",
         )
     meta = reader.sub("metadata")
-    head = {
+    head: dict[str, Any] = {
         "id": name,
         "name": slug(name, 40, "c"),
         "namespace": meta.text("namespace"),
@@ -131,7 +131,7 @@ def _read_cluster_role(reader: KubeDirectorReader, app: App, default_secret: Any
     for key in affinity:
         if key not in ("nodeAffinity", "podAffinity", "podAntiAffinity"):
             reader.problem(f"affinity.{key}", "nodeAffinity, podAffinity or podAntiAffinity", "an unknown field")
-    found = {
+    found: dict[str, Any] = {
         "secrets": [dict(secret)] if secret else [],
         "volumes": _volumes(reader),
         "files": _files(reader, role),
@@ -164,9 +164,9 @@ def _resources(parent: KubeDirectorReader, role: Role) -> dict[str, Any]:
                 continue
             values[kind][str(item)] = value
             if str(item) in ("cpu", "memory"):
-                result[f"{item}_{kind[:-1]}"] = _written(section.text(str(item)), value, str(item))
+                result[f"{item}_{kind[:-1]}"] = section.text(str(item))
             elif value:
-                result.setdefault(kind, {})[str(item)] = _written(section.text(str(item)), value, str(item))
+                result.setdefault(kind, {})[str(item)] = section.text(str(item))
         for item in ("memory", "cpu") if kind == "limits" else ():
             if section.raw(item) is None:
                 section.problem(item, "a Kubernetes quantity", "nothing", "KubeDirector wants both limits of a role.")
@@ -188,15 +188,6 @@ def _resources(parent: KubeDirectorReader, role: Role) -> dict[str, Any]:
     return result
 
 
-def _written(text: str, value: Fraction, name: str) -> str:
-    """A quantity in the form that the model takes."""
-    if _MODEL_QUANTITY.fullmatch(text):
-        return text
-    if value.denominator != 1 and name == "cpu":
-        return f"{math.ceil(value * 1000)}m"
-    return str(math.ceil(value))
-
-
 def _storage(parent: KubeDirectorReader, role: Role, result: ClusterRole) -> None:
     volumes: dict[str, Any] = {}
     if parent.raw("storage") is not None:
@@ -204,7 +195,7 @@ def _storage(parent: KubeDirectorReader, role: Role, result: ClusterRole) -> Non
         size = reader.text("size", None, what="a Kubernetes quantity such as 40Gi")
         value = reader.amount("size", zero=False)
         if value is not None:
-            volumes["data"] = {"size": _written(size, value, "storage")}
+            volumes["data"] = {"size": size}
             least = quantity(role.min_storage) if role.min_storage else None
             if least is not None and value < least:
                 reader.problem(
@@ -230,7 +221,7 @@ def _storage(parent: KubeDirectorReader, role: Role, result: ClusterRole) -> Non
             reader.problem("numDevices", "a whole number, 1 or more", "nothing")
         device: dict[str, Any] = {"storage_class": reader.text("storageClassName", None, what="a storage class")}
         value = reader.amount("size", zero=False)
-        device["size"] = _written(reader.text("size"), value, "storage") if value else "1Gi"
+        device["size"] = reader.text("size") if value else "1Gi"
         reader.done()
         result.devices = tuple(f"{prefix}{number}" for number in range(count or 0))
         volumes.update({f"block{number}": dict(device) for number in range(count or 0)})
@@ -382,7 +373,7 @@ def _secret_keys(parent: KubeDirectorReader, role: Role) -> dict[str, str]:
 
 def _shared_memory(reader: KubeDirectorReader) -> str:
     value = reader.amount("sharedMemory", zero=False)
-    return _written(reader.text("sharedMemory"), value, "memory") if value else ""
+    return reader.text("sharedMemory") if value else ""
 
 
 def _volumes(parent: KubeDirectorReader) -> list[dict[str, Any]]:

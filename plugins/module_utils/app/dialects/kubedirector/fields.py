@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
+from ....kube.quantity import quantity
 from ...model.reader import AppError, Problem, Reader, show
 
 V1BETA1 = "kubedirector.hpe.com/v1beta1"
@@ -41,10 +42,6 @@ _METADATA = (
     *("managedFields", "finalizers", "ownerReferences", "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"),
 )
 OBJECT_NAME = r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?"
-_QUANTITY = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]+)?")
-_SUFFIXES = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1)}
-_SUFFIXES.update({letter: Fraction(1000 ** (power + 1)) for power, letter in enumerate("kMGTPE")})
-_SUFFIXES.update({letter + "i": Fraction(1024 ** (power + 1)) for power, letter in enumerate("KMGTPE")})
 
 
 class DialectError(AppError):
@@ -68,7 +65,7 @@ class KubeDirectorReader(Reader):
         return names[0] if names else name
 
     def at(self, name: str) -> str:
-        head = re.match(r"[^.\[]*", name).group()
+        head = re.split(r"[.\[]", name, maxsplit=1)[0]
         return super().at(self.written(head) + name[len(head) :]) if head else super().at(name)
 
     def raw(self, name: str, default: Any = None) -> Any:
@@ -88,7 +85,8 @@ class KubeDirectorReader(Reader):
     def integer(self, name: str, default: int | None, low: int, high: int | None = None) -> int | None:
         value = self.raw(name)
         if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
-            own = Reader({name: int(value)}, "", found := [])
+            found: list[Problem] = []
+            own = Reader({name: int(value)}, "", found)
             number = own.integer(name, default, low, high)
             self.problems += [Problem(self.at(name), item.expected, item.found, item.remedy) for item in found]
             return number
@@ -146,17 +144,6 @@ class KubeDirectorReader(Reader):
                 where = f"{name}[{index}]" + (f".{key}" if key else "")
                 self.problem(where, "a name that is used once", f"{show(value)} again", "Rename or remove one of them.")
             seen.add(value)
-
-
-def quantity(text: str) -> Fraction | None:
-    """The value of a Kubernetes quantity, or None if it is none."""
-    match = _QUANTITY.fullmatch(text)
-    if not match:
-        return None
-    number, suffix = Fraction(match.group(1)), match.group(2) or ""
-    if suffix[:1] in ("e", "E") and len(suffix) > 1 and suffix != "Ei":
-        return number * Fraction(10) ** int(suffix[1:])
-    return number * _SUFFIXES[suffix]
 
 
 def slug(text: str, longest: int, prefix: str, taken: Sequence[str] = ()) -> str:

@@ -82,8 +82,8 @@ def translate(
     else:
         # Settings of ours for a definition of KubeDirector's: a role has a volume if they name one.
         own = copy.deepcopy(dict(cluster)) if isinstance(cluster, Mapping) else {}
-        spec = own.get("spec") if isinstance(own.get("spec"), Mapping) else {}
-        settings = spec.get("roles") if isinstance(spec.get("roles"), Mapping) else {}
+        spec = _mapping(own.get("spec"))
+        settings = _mapping(spec.get("roles"))
         volumes = {}
         for role in app.roles:
             given = settings.get(role.name)
@@ -93,6 +93,10 @@ def translate(
             own["metadata"] = {**own["metadata"], "namespace": namespace}
     names = {**{role.id: role.name for role in app.roles}, **{role.name: role.name for role in app.roles}}
     return Translation(_emit_app(app, volumes), _with_images(own, images, names), notes, record(cluster))
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _with_images(cluster: dict[str, Any], images: Mapping[str, str] | None, names: Mapping[str, str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import a
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.changes import forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects import document as app_documents
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.app import persisted
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.fields import quantity, slug
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.fields import slug
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.translate import (
     DialectError,
     is_kubedirector,
@@ -28,6 +28,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load i
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import config_meta, guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.quantity import quantity
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
