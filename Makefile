@@ -89,7 +89,7 @@ test-all: artifacts .collections $(VENV) ## All tests there are, with those that
 	@$(SUITE) --all
 
 .PHONY: lint
-lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, mypy, shellcheck, shellcheck
+lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	ruff check .
 	ruff format --check .
 	mypy

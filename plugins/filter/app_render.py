@@ -35,7 +35,7 @@ _value:
   description:
     - C(name), C(namespace) and C(selector) of the cluster.
     - C(objects), all of them in the order in which they can be applied.
-    - C(stages), the objects by role in start order, each with C(role), C(objects) and C(plan), that is how many
+    - C(stages), the objects by role in start order, each with C(role), C(objects) and C(contract), that is how many
       members the role shall have and how to ask the app about them.
     - C(keep), objects of the cluster that others make, as C(Kind/name), and C(discovery), one of them, which tells
       members who is where.
@@ -73,9 +73,11 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
         "selector": cluster_selector(loaded),
         "discovery": discovery_name(loaded),
         "keep": engine.reserved(loaded),
-        "objects": [item for stage in stages for item in stage["objects"]],
-        "stages": stages,
-        "live_roles": {stage["role"]: stage["plan"]["live_role"] for stage in stages if stage["plan"]["live_role"]},
+        "objects": [item for stage in stages for item in stage.objects],
+        "stages": [
+            {"role": stage.role, "objects": stage.objects, "contract": stage.contract.as_dict()} for stage in stages
+        ],
+        "live_roles": {stage.role: stage.contract.live.as_option() for stage in stages if stage.contract.live},
         "guest": guest.guest_plan(loaded),
     }
 

@@ -40,7 +40,7 @@ options:
   hold_members:
     description:
       - Leave a controller's number of members alone where it is higher than wanted, and report it in
-        RV(held). Members then leave one by one, by M(baremetal.bigdata.app_member).
+        RV(held). Members then leave one by one, by M(baremetal.bigdata.app_leave).
     type: bool
     default: true
   field_manager:

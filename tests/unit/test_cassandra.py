@@ -78,9 +78,9 @@ def test_scaling_changes_nothing_that_members_read():
 
 def test_both_roles_are_counted_together_and_asked_before_one_leaves():
     for stage in stages(cluster()):
-        plan = stage["plan"]
-        assert {plan["name"], *(other["name"] for other in plan["counts"])} == {"ring-seed", "ring-worker"}
-        assert all(plan["leave"][step] for step in ("allowed", "announce", "done"))
+        contract = stage.contract
+        assert {contract.name, *(other.name for other in contract.counted_with)} == {"ring-seed", "ring-worker"}
+        assert None not in (contract.leave_allowed, contract.leave_announce, contract.leave_done)
 
 
 def test_one_budget_counts_seeds_and_workers_together():

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from . import stream
 from .client import KubeApi
+from .question import Question
 
 _ANSWER_LENGTH = 200
 
@@ -35,15 +36,15 @@ def shortened(text: str) -> str:
     return text if len(text) <= _ANSWER_LENGTH else text[: _ANSWER_LENGTH - 3] + "..."
 
 
-def ask(api: KubeApi, namespace: str, pod: str, container: str, check: t.Mapping[str, t.Any], timeout: float) -> str:
-    """A member's answer to a check: ``{command}``, or ``{port, path, json, scheme}`` by the API server's proxy."""
-    if check.get("command"):
-        return run(api, namespace, pod, container, list(check["command"]), timeout)
-    scheme = "https:" if check.get("scheme") == "https" else ""
-    target = f"{scheme}{pod}:{check['port']}" if scheme or check.get("port") else pod
-    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(target, safe=':')}/proxy{check['path']}"
+def ask(api: KubeApi, namespace: str, pod: str, container: str, question: Question, timeout: float) -> str:
+    """A member's answer. HTTP goes by the API server's proxy."""
+    if question.command:
+        return run(api, namespace, pod, container, question.command, timeout)
+    scheme = "https:" if question.scheme == "https" else ""
+    target = f"{scheme}{pod}:{question.port}" if scheme or question.port else pod
+    path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(target, safe=':')}/proxy{question.path}"
     body = api.text(path, timeout)
-    return field_of(body, check["json"]) if check.get("json") else body
+    return field_of(body, question.json) if question.json else body
 
 
 def run(

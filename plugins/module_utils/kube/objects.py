@@ -17,6 +17,7 @@ from .client import MERGE_PATCH, STRATEGIC_PATCH, KubeApi
 from .config import load_kubeconfig
 from .errors import KubeApiError, NoKubeconfig
 from .module import Unreachable, reason
+from .question import Question
 
 # Seconds for one answer of the API server, so that a host that is down does not hang a run.
 TIMEOUT = 20
@@ -126,10 +127,10 @@ class Kube:
         with _reached():
             self.api.delete(path, self.dry_run, uid=uid)
 
-    def ask(self, namespace: str, pod: str, container: str, check: Mapping[str, Any], timeout: float = TIMEOUT) -> str:
-        """A member's answer to a check: by HTTP through the API server, or by a command in its container."""
+    def ask(self, namespace: str, pod: str, container: str, question: Question, timeout: float = TIMEOUT) -> str:
+        """A member's answer: by HTTP through the API server, or by a command in its container."""
         with _reached():
-            return ask(self.api, namespace, pod, container, check, timeout)
+            return ask(self.api, namespace, pod, container, question, timeout)
 
     def run(
         self,

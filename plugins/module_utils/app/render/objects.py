@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From an app cluster to Kubernetes objects: pure functions.
 
-``stages`` returns the objects role by role, in the order in which roles start, each with a ``plan``: what a run
-needs to know to see the role's members in, and to take some of them away.
+``stages`` returns the objects role by role, in the order in which roles start, each with its contract: what a
+run needs to know of the role.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...labels import (
@@ -22,16 +23,16 @@ from ...labels import (
     LABEL_POD_NAME,
 )
 from ..compare import identity
+from ..contract import RoleContract
 from ..model.reader import AppError, Problem
-from ..model.types import AppCluster, Check, LeaveStep, LiveRole, Role, Service
+from ..model.types import AppCluster, Role, Service
 from . import guest
+from .contract import role_contract
 from .names import (
-    CONTAINER,
     api_object,
     discovery_name,
     member_hosts,
     member_labels,
-    member_selector,
     namespace_object,
     peers,
     role_domain,
@@ -40,10 +41,16 @@ from .names import (
     workload_name,
 )
 from .pod import pod_template, pod_volumes
-from .text import file_text, substitute, words
+from .text import file_text
 
-# What only a run knows, and puts into the commands of a leaving member.
-RUN_TIME_PLACEHOLDERS = ("member.name", "member.ip", "member.host", "remaining")
+
+@dataclass(frozen=True)
+class Stage:
+    """A role of a cluster: its objects, and what a run needs to know of it."""
+
+    role: str
+    objects: list[dict[str, Any]]
+    contract: RoleContract
 
 
 def placeholders(cluster: AppCluster) -> dict[str, Any]:
@@ -70,10 +77,10 @@ def placeholders(cluster: AppCluster) -> dict[str, Any]:
 
 def render(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
     """All objects of a cluster, in the order in which they can be applied."""
-    return [item for stage in stages(cluster, agent) for item in stage["objects"]]
+    return [item for stage in stages(cluster, agent) for item in stage.objects]
 
 
-def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[Stage]:
     """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share.
 
     ``agent``: the programs of members with a config package, name -> text. Raises ValueError where they are needed and
@@ -85,14 +92,9 @@ def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[
         objects = _role_objects(cluster, role, values)
         # The controller comes last.
         template = objects[-1]["spec"]["template"]
-        result.append(
-            {
-                "role": role.id,
-                "objects": objects if number else _shared_objects(cluster, agent) + objects,
-                "plan": _plan(cluster, role, values, template),
-            }
-        )
-    _refuse_same_names(cluster, values, [item for stage in result for item in stage["objects"]])
+        contract = role_contract(cluster, role, values, template["metadata"]["annotations"][ANNOTATION_TEMPLATE])
+        result.append(Stage(role.id, objects if number else _shared_objects(cluster, agent) + objects, contract))
+    _refuse_same_names(cluster, values, [item for stage in result for item in stage.objects])
     return result
 
 
@@ -137,59 +139,6 @@ def start_order(cluster: AppCluster) -> list[Role]:
     for role in cluster.app.roles:
         add(role)
     return ordered
-
-
-def _plan(cluster: AppCluster, role: Role, values: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
-    run_time = {name: f"$({name})" for name in RUN_TIME_PLACEHOLDERS}
-
-    def ask(check: Check | None, where: str) -> dict[str, Any] | None:
-        if check is None:
-            return None
-        known = {**values, **run_time} if where.startswith("leave.") else values
-        where = f"roles.{role.id}.{where}"
-        if check.http:
-            service = cluster.app.service(check.http.service)
-            path = substitute(check.http.path, known, where)
-            asked = {"port": service.port, "path": path, "json": check.http.json}
-            return {**asked, "scheme": "https"} if service.scheme == "https" else asked
-        return {"command": words(check.command, known, where)}
-
-    def step(found: LeaveStep | None, name: str) -> dict[str, Any] | None:
-        if found is None:
-            return None
-        at = member_selector(cluster, cluster.app.role(found.at)) if found.at else ""
-        return {"check": ask(found.check, f"leave.{name}"), "at": at}
-
-    def probe(found: LiveRole) -> dict[str, Any]:
-        """As role_discovery takes it in its option live_roles."""
-        question = ask(found.check, "live_role") or {}
-        question = {"http": question} if found.check.http else question
-        return {**question, "match": found.match, "names": dict(found.names)}
-
-    health, live = role.health, role.live_role
-    return {
-        "role": role.id,
-        "kind": role.controller,
-        "name": workload_name(cluster, role),
-        "members": cluster.roles[role.id].members if role.controller != "DaemonSet" else None,
-        "selector": member_selector(cluster, role),
-        "container": CONTAINER,
-        "template_hash": template["metadata"]["annotations"][ANNOTATION_TEMPLATE],
-        "checks": {"members": ask(health.members, "health"), "safe": ask(health.safe, "health")},
-        # Whom the checks are asked: a selector, empty for this role's own members.
-        "at": member_selector(cluster, cluster.app.role(health.at)) if health.at else "",
-        # Controllers whose members the app counts together with this role's.
-        "counts": [
-            {"kind": other.controller, "name": workload_name(cluster, other)}
-            for other in map(cluster.app.role, health.counts)
-            if other.id != role.id
-        ],
-        "live_role": live and probe(live),
-        "restart_last": list(role.restart_last),
-        "leave": {name: step(getattr(role.leave, name), name) for name in ("allowed", "announce", "done")},
-        "domain": role_domain(cluster, role),
-        "guest": role.guest is not None,
-    }
 
 
 def _shared_objects(cluster: AppCluster, agent: Mapping[str, str] | None) -> list[dict[str, Any]]:

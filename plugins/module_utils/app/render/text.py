@@ -16,19 +16,24 @@ from ..model.types import ConfigFile
 _PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
 
 
-def substitute(value: Any, values: Mapping[str, Any], path: str = "") -> Any:
+def substitute(value: Any, values: Mapping[str, Any], path: str = "", strict: bool = True) -> Any:
     """Replace ``$(name)`` in every text of a structure. A text that is one placeholder keeps the type.
 
-    Kubernetes' own ``$(VARIABLE)``, in capitals, is left for the kubelet.
+    Kubernetes' own ``$(VARIABLE)``, in capitals, is left for the kubelet. Another name raises AppError or, where not
+    *strict*, stays as it is.
     """
     if isinstance(value, Mapping):
-        return {key: substitute(item, values, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+        return {
+            key: substitute(item, values, f"{path}.{key}" if path else str(key), strict) for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
-        return [substitute(item, values, f"{path}[{index}]") for index, item in enumerate(value)]
+        return [substitute(item, values, f"{path}[{index}]", strict) for index, item in enumerate(value)]
     if not isinstance(value, str):
         return value
 
     def known(name: str) -> Any:
+        if name not in values and not strict:
+            return f"$({name})"
         if name not in values:
             raise AppError([Problem(path, "one of " + ", ".join(sorted(values)), f"$({name})")])
         return values[name]

@@ -15,12 +15,15 @@ A member that does not work and that the app does not count, such as one for whi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...kube.module import Unreachable, reason
+from ...kube.question import Question
 from ...kube.stream import CommandFailed
 from ...labels import ANNOTATION_LEAVING
+from ..render.text import substitute
 from .status import Member, judge, leave_order, unseen
 from .watch import Deadline, RoleWatch, View, api_version, until
 
@@ -40,25 +43,24 @@ class Leaving:
 
     def step(self, name: str, member: Member, remaining: int, timeout: float | None = None) -> tuple[bool, str] | None:
         """Run a step of the protocol for a member: whether it ended well, and what was said. None: there is none."""
-        step = self.watch.plan["leave"][name]
+        step = getattr(self.watch.contract, f"leave_{name}")
         if step is None:
             return None
         where = member
-        if step["at"]:
+        if step.at:
             gone = {member.name, *(item.name for item in self.members)}
-            others = [item for item in self.watch.members(step["at"]) if item.ready and item.name not in gone]
+            others = [item for item in self.watch.members(step.at) if item.ready and item.name not in gone]
             if not others:
-                return False, f"no ready member that could be asked ({step['at']})"
+                return False, f"no ready member that could be asked ({step.at})"
             where = others[0]
         if not where.ready and name != "done":
             return False, f"{where.name} is not ready, so it cannot hand over what it holds. Bring it back first"
-        check = filled(step["check"], member, remaining, self.watch.plan["domain"])
+        question = filled(step.question, member, remaining, self.watch.contract.domain)
         if timeout is None:
-            return self.watch.true(where.name, check)
+            return self.watch.true(where.name, question)
         try:
-            said = self.watch.kube.ask(
-                self.watch.namespace, where.name, self.watch.plan["container"], check, timeout=timeout
-            )
+            container = self.watch.contract.container
+            said = self.watch.kube.ask(self.watch.namespace, where.name, container, question, timeout=timeout)
             return True, said
         except (CommandFailed, Unreachable, OSError) as error:
             return False, reason(error)
@@ -76,12 +78,12 @@ class Leaving:
 
         Where it cannot be asked for its count, only a member without anything to hand over is not missed.
         """
-        watch, checks = self.watch, self.watch.plan["checks"]
+        watch, contract = self.watch, self.watch.contract
         ready = [item for item in watch.members() if item.ready]
-        if any(item.name == name for item in ready) or (not checks["members"] and any(watch.plan["leave"].values())):
+        if any(item.name == name for item in ready) or (not contract.asks_members and contract.hands_over):
             return False
         answers = watch.answers(ready)
-        if any(checks.values()) and not answers:
+        if (contract.asks_members or contract.asks_safe) and not answers:
             return False
         return not judge(ready, len(ready), watch.counted(len(ready)), answers)
 
@@ -91,36 +93,27 @@ class Leaving:
         Each is asked as if the others had left: what holds for the last one holds for all.
         """
         for member in self.members:
-            if self.watch.plan["leave"]["allowed"] is None or self.done(member, remaining):
+            if self.watch.contract.leave_allowed is None or self.done(member, remaining):
                 continue
             if not member.ready and self.uncounted(member.name):
                 continue
             answer = self.step("allowed", member, remaining)
             if answer and not answer[0]:
                 raise Refused(
-                    f"{member.name} may not leave role {self.watch.plan['role']} ({remaining} would stay): {answer[1]}"
+                    f"{member.name} may not leave role {self.watch.contract.role} ({remaining} would stay): {answer[1]}"
                 )
 
 
-def filled(check: Mapping[str, Any], member: Member, remaining: int, domain: str) -> dict[str, Any]:
-    """A check with what only a run knows about the member in its texts."""
+def filled(question: Question, member: Member, remaining: int, domain: str) -> Question:
+    """A question with what only a run knows about the member in its texts."""
     values = {
-        "$(member.name)": member.name,
-        "$(member.ip)": member.ip,
-        "$(member.host)": f"{member.hostname}.{domain}",
-        "$(remaining)": str(remaining),
+        "member.name": member.name,
+        "member.ip": member.ip,
+        "member.host": f"{member.hostname}.{domain}",
+        "remaining": str(remaining),
     }
-
-    def fill(value: Any) -> Any:
-        if isinstance(value, str):
-            for name, text in values.items():
-                value = value.replace(name, text)
-            return value
-        if isinstance(value, (list, tuple)):
-            return [fill(item) for item in value]
-        return value
-
-    return {key: fill(value) for key, value in check.items()}
+    command = tuple(substitute(word, values, strict=False) for word in question.command)
+    return replace(question, command=command, path=substitute(question.path, values, strict=False))
 
 
 def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any]:
@@ -134,7 +127,7 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
     if live is None or have <= remaining:
         return result
     if have != remaining + 1:
-        raise Refused(f"expected {remaining + 1} members of {watch.plan['name']}, of which one leaves; found {have}")
+        raise Refused(f"expected {remaining + 1} members of {watch.contract.name}, of which one leaves; found {have}")
     deadline = Deadline(timeout)
     leaver = find_leaver(watch, remaining, deadline)
     counted = leaver is not None and hand_over(Leaving(watch, [leaver]), leaver, remaining, deadline)
@@ -142,7 +135,7 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
         result["member"] = leaver.name
         mark(watch, leaver)
     body = {"spec": {"replicas": remaining}}
-    watch.kube.patch(api_version(watch.plan["kind"]), watch.plan["kind"], watch.plan["name"], watch.namespace, body)
+    watch.kube.patch(api_version(watch.contract.kind), watch.contract.kind, watch.contract.name, watch.namespace, body)
 
     def settled() -> View:
         if counted:
@@ -153,21 +146,21 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
 
     view = until(settled, Deadline(timeout))
     if view.missing:
-        raise Refused(f"{result['member']} has left, but {watch.plan['name']} has not settled since: {view.missing}")
+        raise Refused(f"{result['member']} has left, but {watch.contract.name} has not settled since: {view.missing}")
     result.update(changed=True, members=remaining, waited=deadline.waited)
     return result
 
 
 def find_leaver(watch: RoleWatch, remaining: int, deadline: Deadline) -> Member | None:
     """Who leaves. None: there is no such pod, and the app does not miss it. Raises Refused where it does."""
-    stateful = watch.plan["kind"] == "StatefulSet"
+    stateful = watch.contract.kind == "StatefulSet"
     found: list[Member] = []
 
     def look() -> View:
         members = watch.members()
-        if watch.plan["restart_last"]:
+        if watch.contract.restart_last:
             watch.live_roles(members)
-        candidates = leave_order(members, watch.plan["kind"], watch.plan["restart_last"])
+        candidates = leave_order(members, watch.contract.kind, watch.contract.restart_last)
         if stateful:
             candidates = [item for item in candidates if item.ordinal >= remaining]
         found[:] = candidates[:1] if len(members) > remaining or stateful else []
@@ -178,14 +171,14 @@ def find_leaver(watch: RoleWatch, remaining: int, deadline: Deadline) -> Member 
 
     view = until(look, deadline)
     if view.missing:
-        raise Refused(f"nobody leaves {watch.plan['name']}: {view.missing}")
+        raise Refused(f"nobody leaves {watch.contract.name}: {view.missing}")
     return found[0] if found else None
 
 
 def mark(watch: RoleWatch, leaver: Member) -> None:
     """Note in its pod that a member leaves, so that the controller and a run after this one take the same."""
     annotations = {ANNOTATION_LEAVING: "true"}
-    if watch.plan["kind"] != "StatefulSet":
+    if watch.contract.kind != "StatefulSet":
         annotations[ANNOTATION_DELETION_COST] = "-1000"
     watch.kube.patch("v1", "Pod", leaver.name, watch.namespace, {"metadata": {"annotations": annotations}})
 
@@ -205,7 +198,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
 
     view = until(settled, deadline)
     if view.missing:
-        raise Refused(f"{leaver.name} does not leave while {watch.plan['name']} is not settled: {view.missing}")
+        raise Refused(f"{leaver.name} does not leave while {watch.contract.name} is not settled: {view.missing}")
     if state["uncounted"]:
         return False
     if state["done"] and not leaver.ready:
@@ -217,7 +210,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
     announced = leaving.step("announce", leaver, remaining, timeout=max(deadline.left, 1.0))
     if announced and not announced[0]:
         raise Refused(f"{leaver.name} could not hand over what it holds: {announced[1]}")
-    if watch.plan["leave"]["done"] is None:
+    if watch.contract.leave_done is None:
         return True
 
     def confirmed() -> View:
@@ -235,7 +228,7 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     Does nothing where the member is gone or runs the present configuration already.
     """
-    template = watch.plan["template_hash"]
+    template = watch.contract.template_hash
     live = watch.workload()
     members = {item.name: item for item in watch.members()}
     member = members.get(name)
@@ -252,7 +245,7 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     view = until(may, deadline)
     if view.missing:
-        raise Refused(f"{name} does not restart while {watch.plan['name']} is not settled: {view.missing}")
+        raise Refused(f"{name} does not restart while {watch.contract.name} is not settled: {view.missing}")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": watch.namespace}}
     watch.kube.delete(pod, uid=member.uid)
 
@@ -271,6 +264,6 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     view = until(replaced, Deadline(timeout))
     if view.missing:
-        raise Refused(f"after the restart of {name}, {watch.plan['name']} has not settled: {view.missing}")
+        raise Refused(f"after the restart of {name}, {watch.contract.name} has not settled: {view.missing}")
     result.update(changed=True, waited=deadline.waited)
     return result

@@ -18,13 +18,15 @@ from ...kube.ask import ask, shortened
 from ...kube.client import KubeApi
 from ...kube.errors import KubeApiError
 from ...kube.pods import Object
+from ...kube.question import Question
+from ..model.reader import AppError
+from ..render.text import substitute
 
 # Seconds for one member's answer, and how many are asked at the same time.
 TIMEOUT = 5.0
 PARALLEL = 16
 _PROBE_FIELDS = ("command", "http", "match", "names")
 _HTTP_FIELDS = ("json", "path", "port", "scheme", "service")
-_PLACEHOLDER = re.compile(r"\$\(([a-z][\w.\-]*)\)")
 
 
 class ProbeError(Exception):
@@ -34,7 +36,7 @@ class ProbeError(Exception):
 class Probe(t.NamedTuple):
     """How to ask a member for its live role."""
 
-    check: Object
+    question: Question
     match: t.Pattern[str] | None = None
     names: t.Mapping[str, str] = {}
 
@@ -69,9 +71,9 @@ def parse_probe(where: str, probe: t.Any, ports: t.Mapping[str, t.Mapping[str, t
     if command:
         if not isinstance(command, list) or not all(isinstance(word, (str, int, float)) for word in command):
             raise ProbeError(f"{where}.command: expected a list of words; found {command!r}.")
-        check: Object = {"command": [str(word) for word in command]}
+        question = Question(tuple(str(word) for word in command))
     else:
-        check = _http(f"{where}.http", http, ports or {})
+        question = _http(f"{where}.http", http, ports or {})
     match = None
     if probe.get("match"):
         try:
@@ -83,10 +85,10 @@ def parse_probe(where: str, probe: t.Any, ports: t.Mapping[str, t.Mapping[str, t
     names = probe.get("names") or {}
     if not isinstance(names, dict):
         raise ProbeError(f"{where}.names: expected a mapping from answers to live roles; found {names!r}.")
-    return Probe(check, match, {str(key): str(value) for key, value in names.items()})
+    return Probe(question, match, {str(key): str(value) for key, value in names.items()})
 
 
-def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]]) -> Object:
+def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]]) -> Question:
     if not isinstance(http, dict):
         raise ProbeError(f"{where}: expected a mapping with port (or service) and path; found {http!r}.")
     _known(where, http, _HTTP_FIELDS)
@@ -104,12 +106,12 @@ def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]])
         # A service of another protocol, such as tcp, may have its health check on the same port.
         scheme = None
     path = str(http.get("path") or "/")
-    return {
-        "port": number,
-        "path": path if path.startswith("/") else f"/{path}",
-        "json": http.get("json"),
-        "scheme": scheme,
-    }
+    return Question(
+        port=number,
+        path=path if path.startswith("/") else f"/{path}",
+        json=str(http.get("json") or ""),
+        scheme=scheme or "",
+    )
 
 
 def parse_probes(live_roles: t.Mapping[str, t.Any] | None) -> dict[str, Probe]:
@@ -140,27 +142,19 @@ def probes_of(definition: t.Any, *, instance: str = "", namespace: str = "") -> 
     for role in spec.get("roles") or ():
         if isinstance(role, dict) and role.get("live_role"):
             where = f"definition: role {role.get('id')}: live_role"
-            probes[str(role.get("id"))] = parse_probe(where, _filled(where, role["live_role"], values), ports)
+            known = {name: value for name, value in values.items() if value}
+            probes[str(role.get("id"))] = parse_probe(where, _filled(where, role["live_role"], known), ports)
     return probes
 
 
 def _filled(where: str, value: t.Any, values: t.Mapping[str, str]) -> t.Any:
-    if isinstance(value, dict):
-        return {key: _filled(where, item, values) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_filled(where, item, values) for item in value]
-    if not isinstance(value, str):
-        return value
-
-    def fill(match: t.Match[str]) -> str:
-        if not values.get(match.group(1)):
-            raise ProbeError(
-                f"{where}: {match.group(0)} is only known with a cluster's settings. Give the probe in live_roles, "
-                "with the value in its place."
-            )
-        return values[match.group(1)]
-
-    return _PLACEHOLDER.sub(fill, value)
+    try:
+        return substitute(value, values, where)
+    except AppError as error:
+        raise ProbeError(
+            f"{where}: {error.problems[0].found} is only known with a cluster's settings. Give the probe in "
+            "live_roles, with the value in its place."
+        ) from None
 
 
 def ask_all(
@@ -187,7 +181,9 @@ def ask_all(
         probe = probes[member["role"]]
         who = f"{member['pod']} (role {member['role']})"
         try:
-            answer = ask(local.api, member["namespace"], member["pod"], member["container"] or "", probe.check, timeout)
+            answer = ask(
+                local.api, member["namespace"], member["pod"], member["container"] or "", probe.question, timeout
+            )
         except (KubeApiError, stream.CommandFailed, ValueError) as error:
             return f"{who}: {shortened(str(error))}"
         member["live_role"] = probe.live_role(answer)

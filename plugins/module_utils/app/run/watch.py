@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The members of a role, looked at through the API server, and what the app says of them.
 
-Everything here is driven by a role's ``plan`` (see render/objects).
+Everything here is driven by a role's contract.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from typing import Any
 
 from ...kube.module import Unreachable, reason
 from ...kube.objects import TIMEOUT, Kube
+from ...kube.question import Question
 from ...kube.stream import CommandFailed
+from ..contract import RoleContract
 from .live import parse_probe
 from .status import Member, judge, member, rollout
 
@@ -69,31 +71,31 @@ class View:
 class RoleWatch:
     """One role of an app cluster."""
 
-    def __init__(self, kube: Kube, namespace: str, plan: Mapping[str, Any]) -> None:
-        self.kube, self.namespace, self.plan = kube, namespace, plan
+    def __init__(self, kube: Kube, namespace: str, contract: RoleContract) -> None:
+        self.kube, self.namespace, self.contract = kube, namespace, contract
 
     def workload(self) -> dict[str, Any] | None:
         """The role's controller."""
-        return self._workload(self.plan["kind"], self.plan["name"])
+        return self._workload(self.contract.kind, self.contract.name)
 
     def _workload(self, kind: str, name: str) -> dict[str, Any] | None:
         return self.kube.get(api_version(kind), kind, name, self.namespace)
 
     def members(self, selector: str = "") -> list[Member]:
         """The members by name, of this role or of those that *selector* matches."""
-        pods = self.kube.list("v1", "Pod", self.namespace, selector or self.plan["selector"])
+        pods = self.kube.list("v1", "Pod", self.namespace, selector or self.contract.selector)
         finished = ("Succeeded", "Failed")
         found = [member(pod) for pod in pods if (pod.get("status") or {}).get("phase") not in finished]
         return sorted(found, key=lambda item: (item.ordinal, item.name))
 
     def live_roles(self, members: list[Member]) -> None:
         """Ask the ready members who they are now, and note it in them."""
-        if not self.plan["live_role"]:
+        if self.contract.live is None:
             return
-        probe = parse_probe(f"role {self.plan['role']}: live_role", self.plan["live_role"])
+        probe = parse_probe(f"role {self.contract.role}: live_role", self.contract.live.as_option())
 
         def one(item: Member) -> None:
-            answer, failed = self._ask(item.name, probe.check)
+            answer, failed = self._ask(item.name, probe.question)
             item.live_role = "" if failed else probe.live_role(answer)
 
         self._each(one, [item for item in members if item.ready])
@@ -105,11 +107,11 @@ class RoleWatch:
         with ThreadPoolExecutor(max_workers=min(PARALLEL, len(members))) as pool:
             list(pool.map(work, members))
 
-    def _ask(self, pod: str, check: Mapping[str, Any], timeout: float | None = None) -> tuple[str, bool]:
+    def _ask(self, pod: str, question: Question, timeout: float | None = None) -> tuple[str, bool]:
         """A member's answer, or why there is none; and whether that is so."""
         try:
-            timeout = timeout or (COMMAND_TIMEOUT if check.get("command") else TIMEOUT)
-            return self.kube.ask(self.namespace, pod, self.plan["container"], check, timeout=timeout), False
+            timeout = timeout or (COMMAND_TIMEOUT if question.command else TIMEOUT)
+            return self.kube.ask(self.namespace, pod, self.contract.container, question, timeout=timeout), False
         except CommandFailed as error:
             return error.output or reason(error), True
         except (Unreachable, ValueError, OSError) as error:
@@ -119,53 +121,54 @@ class RoleWatch:
                 raise
             return reason(error), True
 
-    def true(self, pod: str, check: Mapping[str, Any]) -> tuple[bool, str]:
-        """Whether a check holds at a member (a command ends with 0, a field is true), and what was said."""
-        answer, failed = self._ask(pod, check)
-        if failed or check.get("command") or not check.get("json"):
+    def true(self, pod: str, question: Question) -> tuple[bool, str]:
+        """Whether a member says yes (a command ends with 0, a field is true), and what was said."""
+        answer, failed = self._ask(pod, question)
+        if failed or question.command or not question.json:
             return not failed, answer
         return answer.strip() == "true", answer
 
     def answers(self, members: list[Member]) -> dict[str, dict[str, str]]:
         """What the app says, by member asked: the role's own, or those of another role."""
-        checks = {name: check for name, check in self.plan["checks"].items() if check}
-        if not checks:
+        checks = {"members": self.contract.asks_members, "safe": self.contract.asks_safe}
+        questions = {name: question for name, question in checks.items() if question}
+        if not questions:
             return {}
-        asked = self.members(self.plan["at"]) if self.plan["at"] else members
+        asked = self.members(self.contract.asked) if self.contract.asked else members
         result: dict[str, dict[str, str]] = {}
 
         def one(item: Member) -> None:
             said = {}
-            for name, check in checks.items():
+            for name, question in questions.items():
                 if name == "safe":
-                    holds, answer = self.true(item.name, check)
+                    holds, answer = self.true(item.name, question)
                     said[name] = "true" if holds else answer or "false"
                 else:
-                    answer, failed = self._ask(item.name, check)
+                    answer, failed = self._ask(item.name, question)
                     said[name] = f"no answer ({answer})" if failed else answer.strip().strip('"')
             result[item.name] = said
 
         self._each(one, [item for item in asked if item.ready])
-        if self.plan["at"] and not result:
-            return {"nobody": dict.fromkeys(checks, "no ready member that could be asked")}
+        if self.contract.asked and not result:
+            return {"nobody": dict.fromkeys(questions, "no ready member that could be asked")}
         return {name: result[name] for name in sorted(result)}
 
     def wanted(self, workload: Mapping[str, Any] | None = None) -> int:
         """How many members the role shall have; of a DaemonSet, as many as there are nodes for it."""
-        if self.plan["members"] is not None:
-            return self.plan["members"]
+        if self.contract.members is not None:
+            return self.contract.members
         return ((workload or {}).get("status") or {}).get("desiredNumberScheduled", 0)
 
     def counted(self, wanted: int) -> int:
         """How many members the app has to count when this role has *wanted*: those of roles counted with it too."""
-        others = (self._workload(other["kind"], other["name"]) for other in self.plan["counts"])
+        others = (self._workload(other.kind, other.name) for other in self.contract.counted_with)
         return wanted + sum((other.get("spec") or {}).get("replicas") or 0 for other in others if other)
 
     def look(self, wanted: int | None = None, template: str = "") -> View:
-        """The role now. *wanted*: not the plan's number of members. *template*: that every member has to run."""
+        """The role now. *wanted*: not the contract's number of members. *template*: that every member has to run."""
         live = self.workload()
         if live is None:
-            return View(missing=f"{self.plan['kind']} {self.plan['name']} does not exist")
+            return View(missing=f"{self.contract.kind} {self.contract.name} does not exist")
         wanted = self.wanted(live) if wanted is None else wanted
         members = self.members()
         missing = rollout(live, wanted)

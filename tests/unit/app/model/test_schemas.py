@@ -18,6 +18,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.contract import RUN_TIME_PLACEHOLDERS
 from test_load import APP, BAD_APPS, BAD_CLUSTERS, CLUSTER, changed
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -358,7 +359,7 @@ def test_the_references_example_is_taken():
 
 def test_the_reference_names_every_placeholder():
     cluster = load_cluster(CLUSTER, load_app(APP))
-    known = [*app_render.placeholders(cluster), *app_render.RUN_TIME_PLACEHOLDERS]
+    known = [*app_render.placeholders(cluster), *RUN_TIME_PLACEHOLDERS]
     general = {re.sub(r"^(parameters|services|roles)\.[a-z]+", r"\1.X", name) for name in known}
     table = REFERENCE.split("## Placeholders")[1].split("They are replaced")[0]
     assert set(re.findall(r"\$\(([\w.]+)\)", table)) == general

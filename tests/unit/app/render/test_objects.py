@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -12,12 +13,19 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app import compare
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import (
+    ContractError,
+    Counted,
+    RoleContract,
+    Step,
+)
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import text as app_text
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.names import cluster_selector
-from ansible_collections.baremetal.bigdata.plugins.modules.app_plan import superfluous
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
+from ansible_collections.baremetal.bigdata.plugins.modules.app_compare import superfluous
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,8 +207,8 @@ def test_roles_start_in_their_order():
     definition["spec"]["roles"].append(second)
     roles = {"member": {"image": "x"}, "helper": {"image": "x"}}
     stages = engine.stages(cluster(definition=definition, roles=roles))
-    assert [stage["role"] for stage in stages] == ["helper", "member"]
-    assert stages[0]["objects"][0]["kind"] == "Namespace"
+    assert [stage.role for stage in stages] == ["helper", "member"]
+    assert stages[0].objects[0]["kind"] == "Namespace"
 
 
 def test_an_unknown_placeholder_is_refused_with_its_place():
@@ -343,9 +351,9 @@ def test_each_role_has_a_budget_of_its_own(app):
 
 def test_one_budget_counts_the_members_of_all_roles_but_a_daemon_set_and_nothing_else():
     stages = engine.stages(demo(*THREE, app={"disruption_budget": "cluster"}, create_namespace=False))
-    objects = [item for stage in stages for item in stage["objects"]]
+    objects = [item for stage in stages for item in stage.objects]
     [(name, budget)] = budgets(objects).items()
-    assert (name, budget) in budgets(stages[0]["objects"]).items()
+    assert (name, budget) in budgets(stages[0].objects).items()
     account = find(objects, "ServiceAccount", "demo")
     assert budget["metadata"] == account["metadata"]
     assert budget["spec"]["maxUnavailable"] == 1
@@ -385,7 +393,8 @@ def test_budgets_of_the_other_kind_are_deleted(before, after, go):
             ]
 
     wanted = demo(*THREE, app={"disruption_budget": after})
-    asked = {"namespace": "apps", "selector": cluster_selector(wanted), "stages": engine.stages(wanted), "keep": []}
+    stages = [{"objects": stage.objects} for stage in engine.stages(wanted)]
+    asked = {"namespace": "apps", "selector": cluster_selector(wanted), "stages": stages, "keep": []}
     found = superfluous(Kube(), asked)
     assert [compare.identity(item) for item in found] == [f"PodDisruptionBudget/{name}" for name in go]
 
@@ -716,7 +725,7 @@ def test_a_guest_gets_its_package_by_the_agent():
     own = {**GUEST, "probes": {"readiness": {"command": ["mine"]}}}
     assert container(own)["readinessProbe"]["exec"] == {"command": ["mine"]}
     assert find(objects, "ConfigMap", "demo-agent")["data"] == AGENT
-    assert engine.stages(demo(GUEST), AGENT)[0]["plan"]["guest"] is True
+    assert engine.stages(demo(GUEST), AGENT)[0].contract.guest is True
     with pytest.raises(ValueError, match="without the agent's programs"):
         engine.render(demo(GUEST))
 
@@ -742,11 +751,11 @@ def test_probes_are_the_kubelets_with_the_services_scheme():
 # --- what a run has to know ------------------------------------------------------------------------------------------
 
 
-def plan(*roles, **options):
-    return {stage["role"]: stage["plan"] for stage in engine.stages(demo(*roles, **options))}["worker"]
+def contract(*roles, **options):
+    return {stage.role: stage.contract for stage in engine.stages(demo(*roles, **options))}["worker"]
 
 
-def test_a_plan_says_how_to_ask_the_app():
+def test_a_contract_says_how_to_ask_the_app():
     role = {
         "services": ["api"],
         "health": {
@@ -759,22 +768,42 @@ def test_a_plan_says_how_to_ask_the_app():
         "restart_last": ["leader"],
     }
     master = {"id": "master", "controller": "Deployment", "services": ["api"]}
-    found = plan(role, master, services=[API])
-    assert found["checks"] == {
-        "members": {"port": 8080, "path": "/n", "json": "size"},
-        "safe": {"command": ["safe", "8080"]},
-    }
-    assert found["at"].endswith("app.kubernetes.io/component=master")
-    assert found["counts"] == [{"kind": "Deployment", "name": "demo-master"}]
-    assert found["live_role"] == {
+    found = contract(role, master, services=[API])
+    assert found.asks_members == Question(port=8080, path="/n", json="size")
+    assert found.asks_safe == Question(("safe", "8080"))
+    assert found.asked.endswith("app.kubernetes.io/component=master")
+    assert found.counted_with == (Counted("Deployment", "demo-master"),)
+    assert found.live.as_option() == {
         "http": {"port": 8080, "path": "/role", "json": ""},
         "match": "(x)",
         "names": {"x": "leader"},
     }
-    assert (found["restart_last"], found["members"], found["guest"]) == (["leader"], 1, False)
-    secure = plan({**role}, master, services=[{**API, "scheme": "https"}])
-    assert secure["checks"]["members"]["scheme"] == "https"
-    assert secure["live_role"]["http"]["scheme"] == "https"
+    assert (found.restart_last, found.members, found.guest) == (("leader",), 1, False)
+    secure = contract({**role}, master, services=[{**API, "scheme": "https"}])
+    assert secure.asks_members.scheme == "https"
+    assert secure.live.as_option()["http"]["scheme"] == "https"
+
+
+def test_a_contract_survives_its_way_through_ansible_and_nothing_else_is_one():
+    step = {"command": ["bye", "$(member.name)"]}
+    role = {
+        "services": ["api"],
+        "health": {"members": {"http": {"service": "api", "path": "/n"}}, "counts": ["other", "worker"]},
+        "live_role": {"command": ["who"], "names": {"x": "leader"}},
+        "leave": {"allowed": step, "announce": {**step, "at": "worker"}, "done": step},
+    }
+    found = contract(role, {"id": "other"}, services=[API])
+    carried = json.loads(json.dumps(found.as_dict()))
+    assert RoleContract.from_dict(carried) == found
+    for data, message in (
+        (None, "found NoneType"),
+        ({**carried, "more": 1}, "found it with more"),
+        ({key: value for key, value in carried.items() if key != "kind"}, "found it without kind"),
+        ({**carried, "leave_done": {"question": None, "at": ""}}, "role worker: leave_done: expected a question"),
+        ({**carried, "asks_members": {"command": []}}, "role worker: asks_members: expected what app_render returns"),
+    ):
+        with pytest.raises(ContractError, match=message):
+            RoleContract.from_dict(data)
 
 
 def test_what_only_a_run_knows_stays_in_the_steps_of_leaving_and_nowhere_else():
@@ -784,18 +813,18 @@ def test_what_only_a_run_knows_stays_in_the_steps_of_leaving_and_nowhere_else():
             "done": {"command": ["left", "$(remaining)"]},
         }
     }
-    found = plan(role)["leave"]
-    assert found["allowed"] is None
-    assert found["announce"]["check"]["command"] == ["bye", "$(member.name)", "$(member.host)", "of demo"]
-    assert found["announce"]["at"].endswith("app.kubernetes.io/component=worker")
-    assert found["done"] == {"check": {"command": ["left", "$(remaining)"]}, "at": ""}
+    found = contract(role)
+    assert found.leave_allowed is None
+    assert found.leave_announce.question.command == ("bye", "$(member.name)", "$(member.host)", "of demo")
+    assert found.leave_announce.at.endswith("app.kubernetes.io/component=worker")
+    assert found.leave_done == Step(Question(("left", "$(remaining)")))
     for elsewhere in (
         {"health": {"safe": {"command": ["x", "$(member.name)"]}}},
         {"live_role": {"command": ["x", "$(remaining)"]}},
         {"env": {"X": "$(member.ip)"}},
     ):
         with pytest.raises(AppError, match=r"found \$\((member|remaining)"):
-            plan(elsewhere)
+            contract(elsewhere)
 
 
 READER = {
@@ -833,10 +862,10 @@ def test_members_restart_exactly_when_what_they_read_changes(settings, restarts)
     def one(**spec):
         roles = [READER, {"id": "other", "cardinality": "0+"}]
         found = engine.stages(demo(*roles, services=[API], app=APP, **spec))
-        (stage,) = (stage for stage in found if stage["role"] == "worker")
-        carried = stage["objects"][-1]["spec"]["template"]["metadata"]["annotations"]
-        assert carried["baremetal.bigdata/template-hash"] == stage["plan"]["template_hash"]
-        return stage["plan"]["template_hash"]
+        (stage,) = (stage for stage in found if stage.role == "worker")
+        carried = stage.objects[-1]["spec"]["template"]["metadata"]["annotations"]
+        assert carried["baremetal.bigdata/template-hash"] == stage.contract.template_hash
+        return stage.contract.template_hash
 
     assert (one(**settings) != one()) is restarts
 
@@ -845,7 +874,7 @@ def test_a_connected_secret_or_a_new_member_does_not_change_the_hash_of_a_guest(
     guest = {"guest": {"package": "file:///opt/a.tgz"}, "cardinality": "0+"}
 
     def one(role=guest, **settings):
-        return engine.stages(demo(role, **settings), AGENT)[0]["plan"]["template_hash"]
+        return engine.stages(demo(role, **settings), AGENT)[0].contract.template_hash
 
     assert one(roles={"worker": {"members": 3}}) == one()
     assert one({**guest, "guest": {"package": "file:///opt/b.tgz"}}) != one()

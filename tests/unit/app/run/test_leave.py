@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import RoleContract, Step
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import watch as app_watch
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Leaving, Refused, filled, leave_one
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.status import Member
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import RoleWatch
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.stream import CommandFailed
 
 LEAVER = Member("demo-2", ip="10.0.0.3", ready=True, hostname="demo-2")
@@ -63,8 +66,8 @@ class Cluster:
             del self.pods[pod]
             self.unready.discard(pod)
 
-    def ask(self, _namespace, pod, _container, check, timeout=20):
-        command = check["command"]
+    def ask(self, _namespace, pod, _container, question, timeout=20):
+        command = question.command
         self.said.append((pod, " ".join(command)))
         word, *rest = command
         if word in self.fail:
@@ -83,28 +86,27 @@ class Cluster:
         return [(pod, text) for pod, text in self.said if text.split()[0] in words]
 
 
-def plan(kind="StatefulSet", at="", without=(), **checks):
+def contract(kind="StatefulSet", at="", without=(), **changes):
     def step(name):
-        if name in without:
-            return None
-        return {"check": {"command": [name, "$(member.name)"]}, "at": at}
+        return None if name in without else Step(Question((name, "$(member.name)")), at)
 
-    return {
-        "role": "worker",
-        "kind": kind,
-        "name": "demo",
-        "members": 2,
-        "selector": "role=worker",
-        "container": "app",
-        "template_hash": "",
-        "checks": {"members": {"command": ["count"]}, "safe": None, **checks},
-        "at": "",
-        "counts": [],
-        "live_role": None,
-        "restart_last": [],
-        "leave": {name: step(name) for name in ("allowed", "announce", "done")},
-        "domain": "demo.apps.svc.cluster.local",
-    }
+    return replace(
+        RoleContract(
+            role="worker",
+            kind=kind,
+            name="demo",
+            selector="role=worker",
+            container="app",
+            domain="demo.apps.svc.cluster.local",
+            template_hash="",
+            members=2,
+            asks_members=Question(("count",)),
+            leave_allowed=step("allowed"),
+            leave_announce=step("announce"),
+            leave_done=step("done"),
+        ),
+        **changes,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -113,17 +115,14 @@ def quick(monkeypatch):
 
 
 def watch(cluster: Cluster, **options: Any) -> RoleWatch:
-    return RoleWatch(cluster, "apps", plan(cluster.kind, **options))
+    return RoleWatch(cluster, "apps", contract(cluster.kind, **options))
 
 
 def test_what_only_a_run_knows_is_filled_in_everywhere():
-    check = {"command": ["go", "$(member.name)/$(member.ip)", "$(member.host)", "$(remaining)"], "timeout": 3}
-    before = {**check, "command": list(check["command"])}
-    found = filled(check, LEAVER, 2, "demo.apps.svc.cluster.local")
-    assert found["command"] == ["go", "demo-2/10.0.0.3", "demo-2.demo.apps.svc.cluster.local", "2"]
-    assert found["timeout"] == 3
-    assert check == before
-    assert filled({"port": 80, "path": "/m/$(member.name)"}, LEAVER, 2, "x")["path"] == "/m/demo-2"
+    question = Question(("go", "$(member.name)/$(member.ip)", "$(member.host)", "$(remaining)", "$(HOME)"))
+    found = filled(question, LEAVER, 2, "demo.apps.svc.cluster.local")
+    assert found.command == ("go", "demo-2/10.0.0.3", "demo-2.demo.apps.svc.cluster.local", "2", "$(HOME)")
+    assert filled(Question(port=80, path="/m/$(member.name)"), LEAVER, 2, "x").path == "/m/demo-2"
 
 
 def test_a_member_leaves_step_by_step():
@@ -271,8 +270,8 @@ def test_a_member_that_is_down_stays_where_the_app_cannot_be_asked_but_data_have
     cluster = Cluster()
     cluster.unready.add("demo-2")
     with pytest.raises(Refused):
-        leave_one(watch(cluster, members=None), 2, 0)
-    nothing_to_move = watch(cluster, members=None, without=("allowed", "announce", "done"))
+        leave_one(watch(cluster, asks_members=None), 2, 0)
+    nothing_to_move = watch(cluster, asks_members=None, without=("allowed", "announce", "done"))
     assert leave_one(nothing_to_move, 2, 0)["changed"]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.ask import field_of
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
 
 
 def probe(**fields):
@@ -32,12 +33,12 @@ def test_what_an_answer_means(fields, answer, role):
 
 def test_a_probe_by_http():
     parsed = live.parse_probe("p", {"http": {"port": "8080", "path": "json/", "json": "status"}})
-    assert parsed.check == {"port": 8080, "path": "/json/", "json": "status", "scheme": None}
+    assert parsed.question == Question(port=8080, path="/json/", json="status")
     ports = {"ui": {"port": 8443, "scheme": "https"}, "raw": {"port": 5701, "scheme": "hazelcast"}}
     parsed = live.parse_probe("p", {"http": {"service": "ui", "path": "/"}}, ports)
-    assert (parsed.check["port"], parsed.check["scheme"]) == (8443, "https")
+    assert (parsed.question.port, parsed.question.scheme) == (8443, "https")
     parsed = live.parse_probe("p", {"http": {"service": "raw", "path": "/"}}, ports)
-    assert (parsed.check["port"], parsed.check["scheme"]) == (5701, None)
+    assert (parsed.question.port, parsed.question.scheme) == (5701, "")
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_a_definitions_probes_with_what_needs_no_settings():
         instance="c",
         namespace="n",
     )
-    assert found["r"].check["command"] == ["ask", "c.n:7/3", "$(HOME)"]
+    assert found["r"].question.command == ("ask", "c.n:7/3", "$(HOME)")
 
 
 def test_a_definition_without_probes_has_none():

@@ -56,11 +56,11 @@ class Scene:
             time.sleep(0.05)
 
     def member(self, state: str, *flags: str, members: int = 2, timeout: int = 20, **more: Any) -> dict[str, Any]:
-        plan = self.cluster(members)["stages"][0]["plan"] if state == "left" else self.rendered["stages"][0]["plan"]
-        arguments = {"state": state, "namespace": self.controllers.namespace, "workload": plan, "timeout": timeout}
+        stage = (self.cluster(members) if state == "left" else self.rendered)["stages"][0]
+        arguments = {"namespace": self.controllers.namespace, "contract": stage["contract"], "timeout": timeout}
         if state == "left":
             arguments["members"] = members
-        return self.run_module("app_member", {**arguments, **more}, *flags)
+        return self.run_module("app_leave" if state == "left" else "app_restart", {**arguments, **more}, *flags)
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_member_restarts_with_the_new_configuration(scene, kind):
     assert (result["changed"], result["member"]) == (True, name)
     after = it.pods()
     assert len(after) == 3
-    wanted = it.rendered["stages"][0]["plan"]["template_hash"]
+    wanted = it.rendered["stages"][0]["contract"]["template_hash"]
     new = [pod for pod in after.values() if pod["metadata"]["uid"] not in
            {old["metadata"]["uid"] for old in before.values()}]  # fmt: skip
     assert len(new) == 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: app_plan
+module: app_compare
 short_description: Compare an app cluster with what it shall be
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
@@ -50,14 +50,14 @@ attributes:
 
 EXAMPLES = r"""
 - name: Compare a Hazelcast cluster with its settings
-  baremetal.bigdata.app_plan:
+  baremetal.bigdata.app_compare:
     kubeconfig: "{{ cluster_kubeconfig }}"
     namespace: "{{ rendered.namespace }}"
     selector: "{{ rendered.selector }}"
     stages: "{{ rendered.stages }}"
   vars:
     rendered: "{{ definition | baremetal.bigdata.app_render(settings) }}"
-  register: plan
+  register: compared
 """
 
 RETURN = r"""
@@ -92,6 +92,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, apply_objects, difference, fixed_fields, identity
+from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.leave import Leaving, Refused
 from ..module_utils.app.run.status import leave_order, restart_order
 from ..module_utils.app.run.watch import RoleWatch
@@ -106,30 +107,32 @@ def refuse_fixed(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> N
         raise Refused(refused)
 
 
-def plan_role(kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]) -> dict[str, Any]:
-    plan = stage["plan"]
+def compare_role(
+    kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]
+) -> dict[str, Any]:
+    contract = RoleContract.from_dict(stage["contract"])
     found = apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, planned=refuse_fixed)
     role = {"changes": found["changes"], "diff": found["diff"], "have": 0, "stay": [], "leaving": [], "restarts": []}
-    live = found["live"].get(f"{plan['kind']}/{plan['name']}")
-    role["want"] = plan["members"]
+    live = found["live"].get(f"{contract.kind}/{contract.name}")
+    role["want"] = contract.members
     role["volumes"] = bool(((live or {}).get("spec") or {}).get("volumeClaimTemplates"))
     if live is not None:
-        watch = RoleWatch(kube, params["namespace"], plan)
+        watch = RoleWatch(kube, params["namespace"], contract)
         members = watch.members()
         role["have"] = (live.get("spec") or {}).get("replicas", len(members))
         role["want"] = watch.wanted(live)
-        less = max(role["have"] - role["want"], 0) if plan["kind"] in SCALED_KINDS else 0
-        old = plan["kind"] in ("StatefulSet", "ReplicationController") and any(
-            item.template != plan["template_hash"] for item in members
+        less = max(role["have"] - role["want"], 0) if contract.kind in SCALED_KINDS else 0
+        old = contract.kind in ("StatefulSet", "ReplicationController") and any(
+            item.template != contract.template_hash for item in members
         )
-        if plan["restart_last"] and (less or old):
+        if contract.restart_last and (less or old):
             watch.live_roles(members)
-        leaving = leave_order(members, plan["kind"], plan["restart_last"])[:less]
+        leaving = leave_order(members, contract.kind, contract.restart_last)[:less]
         role["leaving"] = [item.name for item in leaving]
         staying = [item for item in members if item not in leaving]
         if old:
             role["restarts"] = [
-                item.name for item in restart_order(staying, plan["template_hash"], plan["restart_last"])
+                item.name for item in restart_order(staying, contract.template_hash, contract.restart_last)
             ]
         if leaving:
             Leaving(watch, leaving).refuse(role["want"])
@@ -177,7 +180,7 @@ def look(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
     result: dict[str, Any] = {"roles": {}, "diff": [], "summary": []}
     new_namespaces: set[str] = set()
     for stage in params["stages"]:
-        role = plan_role(kube, params, stage, new_namespaces)
+        role = compare_role(kube, params, stage, new_namespaces)
         result["diff"] += role.pop("diff")
         result["roles"][stage["role"]] = role
         result["summary"] += sentences(stage["role"], role)
@@ -208,7 +211,7 @@ def main() -> None:
     try:
         with reporting(module, nothing, "Nothing was changed, the API server refused"):
             result = look(Kube(module), module.params)
-    except Refused as error:
+    except (Refused, ContractError) as error:
         module.fail_json(msg=f"Nothing was changed: {error}")
     if not (module._diff and module.check_mode):
         del result["diff"]

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, RoleContract
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
 from played_cluster import running_app
 
 LABELS = {"app": "demo"}
@@ -48,26 +51,27 @@ def namespace(api_server, app) -> str:
 
 @pytest.fixture
 def ask(run_module, app, namespace):
-    """Run the module on one role, its plan changed by `plan`."""
+    """Run the module on one role, its contract with these changes."""
 
-    def run(plan: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
-        check = {"port": app.port, "path": "/health"}
-        workload = {
-            "role": "worker",
-            "kind": "StatefulSet",
-            "name": "demo",
-            "members": 2,
-            "selector": "app=demo",
-            "container": "app",
-            "template_hash": "",
-            "at": "",
-            "counts": [],
-            "live_role": None,
-            "checks": {"members": {**check, "json": "clusterSize"}, "safe": {**check, "json": "clusterSafe"}},
-            **(plan or {}),
-        }
-        arguments = {"namespace": namespace, "workloads": [workload], "timeout": 0, **arguments}
-        return run_module("app_members", arguments)
+    def run(changes: dict[str, Any] | None = None, **arguments: Any) -> dict[str, Any]:
+        def question(field: str) -> Question:
+            return Question(port=app.port, path="/health", json=field)
+
+        contract = RoleContract(
+            role="worker",
+            kind="StatefulSet",
+            name="demo",
+            selector="app=demo",
+            container="app",
+            domain="demo.svc",
+            template_hash="",
+            members=2,
+            asks_members=question("clusterSize"),
+            asks_safe=question("clusterSafe"),
+        )
+        contract = replace(contract, **(changes or {}))
+        arguments = {"namespace": namespace, "contracts": [contract.as_dict()], "timeout": 0, **arguments}
+        return run_module("app_wait", arguments)
 
     return run
 
@@ -123,20 +127,20 @@ def test_members_of_two_roles_are_counted_together(ask, app, api_server, namespa
     api_server.create(
         f"/apis/apps/v1/namespaces/{namespace}/statefulsets", {"metadata": {"name": "seed"}, "spec": spec}
     )
-    counts = {"counts": [{"kind": "StatefulSet", "name": "seed"}]}
+    counts = {"counted_with": (Counted("StatefulSet", "seed"),)}
     assert "demo-0 counts 2 members, 5 wanted" in ask(counts)["msg"]
     app.answers["/health"] = {"clusterSize": 5, "clusterSafe": True}
     assert "failed" not in ask(counts)
 
 
 def test_another_role_is_asked_where_the_definition_says_so(ask, api_server, namespace, app):
-    assert "nobody counts no ready member that could be asked" in ask({"at": "app=master"})["msg"]
+    assert "nobody counts no ready member that could be asked" in ask({"asked": "app=master"})["msg"]
     spec = {"containers": [{"name": "app", "image": "x"}], "nodeName": "n"}
     status = {"phase": "Running", "podIP": app.server_address[0], "podIPs": [{"ip": app.server_address[0]}],
               "conditions": [{"type": "Ready", "status": "True"}]}  # fmt: skip
     metadata = {"name": "master-0", "labels": {"app": "master"}}
     api_server.create(f"/api/v1/namespaces/{namespace}/pods", {"metadata": metadata, "spec": spec}, status=status)
-    assert list(ask({"at": "app=master"})["roles"]["worker"]["answers"]) == ["master-0"]
+    assert list(ask({"asked": "app=master"})["roles"]["worker"]["answers"]) == ["master-0"]
 
 
 def test_the_message_says_where_to_look(ask):

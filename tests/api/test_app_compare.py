@@ -29,14 +29,14 @@ def app():
 @pytest.fixture
 def namespace(api_server):
     """A name that no test has used. The namespace does not exist."""
-    return f"plan-{next(api_server._names)}"
+    return f"compare-{next(api_server._names)}"
 
 
 @pytest.fixture
-def plan(run_module):
+def compare(run_module):
     def run(cluster: dict[str, Any], *flags: str, env: dict[str, str] | None = None, **more: Any) -> dict[str, Any]:
         arguments = {name: cluster[name] for name in ("namespace", "selector", "stages", "keep")}
-        return run_module("app_plan", {**arguments, **more}, *flags, env=env)
+        return run_module("app_compare", {**arguments, **more}, *flags, env=env)
 
     return run
 
@@ -51,12 +51,18 @@ def live(api_server, run_module, namespace):
         scene = controlled(api_server, namespace)
         controllers = scene.__enter__()
         played.append(scene)
-        pods = {f"{stage['plan']['name']}-{n}" for stage in cluster["stages"] for n in range(stage["plan"]["members"])}
+        pods = {
+            f"{stage['contract']['name']}-{n}"
+            for stage in cluster["stages"]
+            for n in range(stage["contract"]["members"])
+        }
 
         def ready() -> bool:
             items = api_server.request("GET", controllers.pods_path)["items"]
             found = {item["metadata"]["name"] for item in items if item["status"].get("podIP")}
-            return found == pods if cluster["stages"][0]["plan"]["kind"] == "StatefulSet" else len(found) == len(pods)
+            return (
+                found == pods if cluster["stages"][0]["contract"]["kind"] == "StatefulSet" else len(found) == len(pods)
+            )
 
         eventually(ready, f"expected pods {pods}")
         return controllers
@@ -66,9 +72,9 @@ def live(api_server, run_module, namespace):
         scene.__exit__(None, None, None)
 
 
-def test_a_fresh_cluster(api_server, plan, app, namespace):
+def test_a_fresh_cluster(api_server, compare, app, namespace):
     cluster = rendered(demo(app.port), namespace)
-    found = plan(cluster, "--check", "--diff")
+    found = compare(cluster, "--check", "--diff")
     role = found["roles"]["worker"]
     assert (found["changed"], found["reachable"], found["superfluous"]) == (True, True, [])
     assert role["changes"] == [f"{item['kind']}/{item['metadata']['name']}" for item in cluster["objects"]]
@@ -78,21 +84,21 @@ def test_a_fresh_cluster(api_server, plan, app, namespace):
     assert {item["after_header"] for item in found["diff"]} == set(role["changes"])
     # Nothing was made, and without check mode the module itself changes nothing.
     assert api_server.request("GET", f"/api/v1/namespaces/{namespace}", allow=(404,))["code"] == 404
-    real = plan(cluster, "--diff")
+    real = compare(cluster, "--diff")
     assert (real["changed"], real["summary"], "diff" in real) == (False, found["summary"], False)
 
 
-def test_nothing_to_do(plan, live, app, namespace):
+def test_nothing_to_do(compare, live, app, namespace):
     cluster = rendered(demo(app.port, storage=[{"id": "data", "path": "/d", "size": "1024Mi"}]), namespace)
     live(cluster)
-    found = plan(cluster, "--check", "--diff")
+    found = compare(cluster, "--check", "--diff")
     assert (found["changed"], found["summary"], found["diff"]) == (False, [], [])
     assert found["roles"]["worker"]["todo"] is False
 
 
-def test_a_changed_value_names_what_changes_and_who_restarts(plan, live, app, namespace, api_server):
+def test_a_changed_value_names_what_changes_and_who_restarts(compare, live, app, namespace, api_server):
     live(rendered(demo(app.port), namespace))
-    found = plan(rendered(demo(app.port), namespace, parameters={"colour": "blue"}), "--check", "--diff")
+    found = compare(rendered(demo(app.port), namespace, parameters={"colour": "blue"}), "--check", "--diff")
     role = found["roles"]["worker"]
     assert role["changes"] == ["ConfigMap/demo-worker", "StatefulSet/demo-worker"]
     assert role["restarts"] == ["demo-worker-1", "demo-worker-0"]
@@ -100,20 +106,20 @@ def test_a_changed_value_names_what_changes_and_who_restarts(plan, live, app, na
     assert "worker: demo-worker-1, demo-worker-0 restart, one by one" in found["summary"]
     assert "colour=blue" in found["diff"][0]["after"]
     # More members alone restart nobody.
-    more = plan(rendered(demo(app.port), namespace, members=4), "--check")["roles"]["worker"]
+    more = compare(rendered(demo(app.port), namespace, members=4), "--check")["roles"]["worker"]
     assert (more["changes"], more["restarts"]) == (["StatefulSet/demo-worker"], [])
     # A live role that restarts last, asked of the members.
     app.answers["/role"] = {"role": "leader"}
     who = {"live_role": {"http": {"service": "api", "path": "/role", "json": "role"}}, "restart_last": ["leader"]}
-    asked = plan(rendered(demo(app.port, env={"NEW": "1"}, **who), namespace), "--check")
+    asked = compare(rendered(demo(app.port, env={"NEW": "1"}, **who), namespace), "--check")
     assert asked["roles"]["worker"]["restarts"] == ["demo-worker-1", "demo-worker-0"]
     assert app.asked.count("/role") == 2
 
 
-def test_fewer_members_are_named_and_what_was_there_stays(plan, live, app, namespace, api_server):
+def test_fewer_members_are_named_and_what_was_there_stays(compare, live, app, namespace, api_server):
     app.answers["/health"] = {"size": 4, "safe": True}
     live(rendered(demo(app.port), namespace, members=4))
-    found = plan(rendered(demo(app.port), namespace, members=2), "--check")
+    found = compare(rendered(demo(app.port), namespace, members=2), "--check")
     role = found["roles"]["worker"]
     assert (role["have"], role["want"], role["stay"]) == (4, 2, [3, 2])
     assert role["leaving"] == ["demo-worker-3", "demo-worker-2"]
@@ -121,31 +127,31 @@ def test_fewer_members_are_named_and_what_was_there_stays(plan, live, app, names
         "worker: demo-worker-3, demo-worker-2 leave, 2 stay",
     ]
     # Those that leave do not restart first.
-    both = plan(rendered(demo(app.port), namespace, members=2, parameters={"colour": "blue"}), "--check")
+    both = compare(rendered(demo(app.port), namespace, members=2, parameters={"colour": "blue"}), "--check")
     assert both["roles"]["worker"]["restarts"] == ["demo-worker-1", "demo-worker-0"]
 
 
 @pytest.mark.parametrize("flags", [(), ("--check",)])
-def test_a_member_that_the_app_keeps_is_refused_before_anything(plan, live, app, namespace, flags):
+def test_a_member_that_the_app_keeps_is_refused_before_anything(compare, live, app, namespace, flags):
     live(rendered(demo(app.port), namespace))
     # There is no kubelet that could run it, so nobody says yes.
     definition = demo(app.port, leave={"allowed": {"command": ["may-leave"]}})
-    found = plan(rendered(definition, namespace, members=1), *flags)
+    found = compare(rendered(definition, namespace, members=1), *flags)
     assert found["failed"]
     assert found["msg"].startswith("Nothing was changed: demo-worker-1 may not leave role worker (1 would stay): ")
-    assert "failed" not in plan(rendered(definition, namespace, members=2), *flags)
+    assert "failed" not in compare(rendered(definition, namespace, members=2), *flags)
 
 
-def test_what_kubernetes_does_not_change_is_refused_before_anything(plan, live, app, namespace):
+def test_what_kubernetes_does_not_change_is_refused_before_anything(compare, live, app, namespace):
     live(rendered(demo(app.port, storage=[{"id": "data", "path": "/d"}]), namespace))
     definition = demo(app.port, storage=[{"id": "data", "path": "/d", "size": "2Gi"}, {"id": "log", "path": "/l"}])
-    found = plan(rendered(definition, namespace), "--check")
+    found = compare(rendered(definition, namespace), "--check")
     assert found["msg"].startswith("Nothing was changed: StatefulSet/demo-worker lives")
     assert "volume data: expected size 1Gi as it lives, found 2Gi" in found["msg"]
     assert "volume log: expected no other volumes than data, found a new one" in found["msg"]
 
 
-def test_objects_that_nobody_wants_any_more(api_server, plan, live, app, namespace):
+def test_objects_that_nobody_wants_any_more(api_server, compare, live, app, namespace):
     wanted = demo(app.port, services=["api", "old"])
     wanted["spec"]["services"].append({"id": "old", "port": 81})
     live(rendered(wanted, namespace))
@@ -154,24 +160,24 @@ def test_objects_that_nobody_wants_any_more(api_server, plan, live, app, namespa
     for name in ("demo-members", "demo-left-over"):
         api_server.request("POST", maps, {"metadata": {"name": name, "labels": labels}})
     api_server.request("POST", maps, {"metadata": {"name": "foreign"}})
-    found = plan(rendered(demo(app.port), namespace), "--check", "--diff")
+    found = compare(rendered(demo(app.port), namespace), "--check", "--diff")
     # Other modules make the ConfigMap of members.
     assert found["superfluous"] == ["ConfigMap/demo-left-over", "Service/demo-old"]
     assert found["summary"][-1] == "delete ConfigMap/demo-left-over, Service/demo-old"
     assert [item["before_header"] for item in found["diff"]][-2:] == found["superfluous"]
 
 
-def test_a_role_that_disappears_has_to_be_empty(api_server, plan, live, app, namespace):
+def test_a_role_that_disappears_has_to_be_empty(api_server, compare, live, app, namespace):
     two = demo(app.port)
     two["spec"]["roles"].append({"id": "helper", "cardinality": "0+"})
     settings = {"roles": {"worker": {"image": "x", "members": 2}, "helper": {"image": "x", "members": 1}}}
     live(rendered(two, namespace, **settings))
-    found = plan(rendered(demo(app.port), namespace), "--check")
+    found = compare(rendered(demo(app.port), namespace), "--check")
     assert "expected StatefulSet/demo-helper in the definition, since it has 1 members" in found["msg"]
     path = f"/apis/apps/v1/namespaces/{namespace}/statefulsets/demo-helper"
     empty = {"spec": {"replicas": 0}}
     api_server.request("PATCH", path, empty, content_type="application/merge-patch+json")
-    found = plan(rendered(demo(app.port), namespace), "--check")
+    found = compare(rendered(demo(app.port), namespace), "--check")
     assert found["superfluous"] == [
         "Service/demo-helper",
         "StatefulSet/demo-helper",
@@ -179,24 +185,24 @@ def test_a_role_that_disappears_has_to_be_empty(api_server, plan, live, app, nam
     ]
 
 
-def test_another_kind_of_controller_is_refused_while_members_live(plan, live, app, namespace):
+def test_another_kind_of_controller_is_refused_while_members_live(compare, live, app, namespace):
     live(rendered(demo(app.port), namespace))
-    found = plan(rendered(demo(app.port, kind="ReplicationController"), namespace), "--check")
+    found = compare(rendered(demo(app.port, kind="ReplicationController"), namespace), "--check")
     assert "expected StatefulSet/demo-worker in the definition, since it has 2 members" in found["msg"]
 
 
-def test_no_cluster_is_said_in_check_mode_and_refused_otherwise(plan, app, namespace, tmp_path):
+def test_no_cluster_is_said_in_check_mode_and_refused_otherwise(compare, app, namespace, tmp_path):
     cluster = rendered(demo(app.port), namespace)
     nowhere = {"K8S_AUTH_KUBECONFIG": "", "KUBECONFIG": ""}
     kubeconfig = str(tmp_path / "none")
-    found = plan(cluster, "--check", env=nowhere, kubeconfig=kubeconfig)
+    found = compare(cluster, "--check", env=nowhere, kubeconfig=kubeconfig)
     assert (found["changed"], found["reachable"], found["superfluous"]) == (False, False, [])
     assert f"a real run would create {len(cluster['objects'])} objects" in found["summary"][0]
-    refused = plan(cluster, env=nowhere, kubeconfig=kubeconfig)["msg"]
+    refused = compare(cluster, env=nowhere, kubeconfig=kubeconfig)["msg"]
     assert "expected a running Kubernetes cluster, found that there is no kubeconfig" in refused
 
 
-def test_what_the_server_refuses_is_said(plan, app, namespace):
-    found = plan(rendered(demo(app.port), namespace, create_namespace=False), "--check")
+def test_what_the_server_refuses_is_said(compare, app, namespace):
+    found = compare(rendered(demo(app.port), namespace, create_namespace=False), "--check")
     assert found["msg"].startswith("Nothing was changed, the API server refused: ")
     assert "not found" in found["msg"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: app_members
+module: app_wait
 short_description: Wait until an app itself counts its members
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
@@ -20,8 +20,8 @@ options:
     description: The namespace of the app cluster.
     type: str
     required: true
-  workloads:
-    description: The roles, as P(baremetal.bigdata.app_render#filter) returns them in C(plan).
+  contracts:
+    description: The roles, C(contract) in each of C(stages) of P(baremetal.bigdata.app_render#filter).
     type: list
     elements: dict
     required: true
@@ -40,10 +40,10 @@ attributes:
 
 EXAMPLES = r"""
 - name: Wait until the members of a Hazelcast cluster count each other
-  baremetal.bigdata.app_members:
+  baremetal.bigdata.app_wait:
     kubeconfig: "{{ cluster_kubeconfig }}"
     namespace: hazelcast
-    workloads: "{{ (definition | baremetal.bigdata.app_render(settings)).stages | map(attribute='plan') }}"
+    contracts: "{{ (definition | baremetal.bigdata.app_render(settings)).stages | map(attribute='contract') }}"
     timeout: 300
 """
 
@@ -60,8 +60,7 @@ waited:
   returned: always
 """
 
-from typing import Any
-
+from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
 from ..module_utils.kube.module import create_module, reason
 from ..module_utils.kube.objects import Kube
@@ -71,7 +70,7 @@ def main() -> None:
     module = create_module(
         {
             "namespace": {"type": "str", "required": True},
-            "workloads": {"type": "list", "elements": "dict", "required": True},
+            "contracts": {"type": "list", "elements": "dict", "required": True},
             "timeout": {"type": "int", "default": 300},
         }
     )
@@ -79,23 +78,27 @@ def main() -> None:
     views: dict[str, View] = {}
     missing = []
     connected: list[Kube] = []
-    for plan in module.params["workloads"]:
+    try:
+        contracts = [RoleContract.from_dict(item) for item in module.params["contracts"]]
+    except ContractError as error:
+        module.fail_json(msg=str(error))
+    for contract in contracts:
 
-        def look(plan: dict[str, Any] = plan) -> View:
+        def look(contract: RoleContract = contract) -> View:
             try:
                 # Not before: an API server that is still away is waited for.
                 if not connected:
                     connected.append(Kube(module))
-                return RoleWatch(connected[0], namespace, plan).look(template=plan["template_hash"])
+                return RoleWatch(connected[0], namespace, contract).look(template=contract.template_hash)
             except Exception as error:
                 if not getattr(error, "status", None):
                     raise
                 return View(missing=f"the API server refused: {reason(error)}")
 
         view = until(look, deadline)
-        views[plan["role"]] = view
+        views[contract.role] = view
         if view.missing:
-            missing.append(f"{plan['name']}: {view.missing}")
+            missing.append(f"{contract.name}: {view.missing}")
     result = {
         "roles": {
             role: {
