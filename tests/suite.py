@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The tests as a whole: what is run, in which order, within which time, and what was not run.
 

@@ -48,7 +48,7 @@ _value:
 
 from typing import Any
 
-from ..module_utils.app.changes import forbidden_changes
+from ..module_utils.app.dialects.changes import forbidden_changes
 
 
 def app_forbidden_changes(old: Any, cluster: Any, strict: bool = True) -> list[str]:

@@ -50,8 +50,8 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.app.model.load import load_app, load_cluster
 from ..module_utils.app.model.reader import AppError
-from ..module_utils.app.render import guest
 from ..module_utils.app.render import objects as engine
+from ..module_utils.app.render.guest import guest_plan
 from ..module_utils.app.render.names import cluster_selector, discovery_name
 from ..plugin_utils.guest_agent import agent_programs
 
@@ -78,7 +78,7 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
             {"role": stage.role, "objects": stage.objects, "contract": stage.contract.as_dict()} for stage in stages
         ],
         "live_roles": {stage.role: stage.contract.live.as_option() for stage in stages if stage.contract.live},
-        "guest": guest.guest_plan(loaded),
+        "guest": guest_plan(loaded),
     }
 
 

@@ -95,7 +95,8 @@ volumes:
 
 from typing import Any
 
-from ..module_utils.app.compare import PRUNED_KINDS, apply_objects, difference, identity
+from ..module_utils.app.compare import PRUNED_KINDS, difference, identity
+from ..module_utils.app.run.apply import apply_objects
 from ..module_utils.kube.module import create_module, reporting
 from ..module_utils.kube.objects import Kube
 

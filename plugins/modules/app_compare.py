@@ -91,8 +91,9 @@ summary:
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, apply_objects, difference, fixed_fields, identity
+from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, difference, fixed_fields, identity
 from ..module_utils.app.contract import ContractError, RoleContract
+from ..module_utils.app.run.apply import apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
 from ..module_utils.app.run.status import leave_order, restart_order
 from ..module_utils.app.run.watch import RoleWatch

@@ -110,8 +110,10 @@ except ImportError:
     yaml = None  # type: ignore[assignment]
 
 from ..module_utils.app.compare import identity, masked, normalise
-from ..module_utils.app.render import guest
+from ..module_utils.app.render.guest import ANNOTATION_MEMBERS, CONFIGURE, guest_name
 from ..module_utils.app.render.names import namespace_object
+from ..module_utils.app.render.text import digest
+from ..module_utils.app.run import guest
 from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
@@ -190,12 +192,12 @@ class Guests:
         wanted = self.plan["connections"]
         result: dict[str, Any] = {"clusters": {}, "configmaps": {}, "secrets": {}}
         for name in wanted["clusters"]:
-            found = self.get("Secret", guest.guest_name(name))
+            found = self.get("Secret", guest_name(name))
             text = guest.secret_content(found).get("cluster.json")
             if not text:
                 raise Refused(
                     f"connections.clusters of {self.plan['name']}: expected a running cluster {name} with config "
-                    f"packages in namespace {self.namespace}, found no Secret {guest.guest_name(name)} there. "
+                    f"packages in namespace {self.namespace}, found no Secret {guest_name(name)} there. "
                     f"Deploy {name} first, or take it out of the connections."
                 )
             result["clusters"][name] = guest.connected_cluster(json.loads(text), name)
@@ -239,7 +241,7 @@ class Guests:
         tokens, connections = self.tokens(), self.connections()
         for role in self.plan["roles"]:
             self.secrets |= set(role["secret_keys"].values())
-        found = guest.secret_content(self.get("Secret", guest.guest_name(self.plan["name"])))
+        found = guest.secret_content(self.get("Secret", guest_name(self.plan["name"])))
         ids = guest.assign_ids(json.loads(found.get("ids.json") or "{}"), members)
         for item in guest.guest_objects(self.plan, connections, tokens, members, ids):
             self.apply(item)
@@ -251,13 +253,13 @@ class Guests:
 
     def agent(self, pod: str, role: Mapping[str, Any], *words: str, line: str = "", timeout: float = QUESTION) -> str:
         """What the agent in a member answers. ``line`` goes to its standard input."""
-        command = [*guest.CONFIGURE, *words]
+        command = [*CONFIGURE, *words]
         if not line:
             return self.kube.run(self.namespace, pod, role["container"], command, timeout)
         return self.kube.run(self.namespace, pod, role["container"], command, timeout, line + "\n")
 
     def by_hand(self, pod: str, role: Mapping[str, Any], word: str) -> str:
-        return f"kubectl -n {self.namespace} exec {pod} -c {role['container']} -- {' '.join(guest.CONFIGURE)} {word}"
+        return f"kubectl -n {self.namespace} exec {pod} -c {role['container']} -- {' '.join(CONFIGURE)} {word}"
 
     def pods(self) -> dict[str, dict[str, Any]]:
         """The pods of guest-configured roles that are there to stay, by name."""
@@ -341,8 +343,8 @@ class Guests:
         return guest.tidy(
             {
                 "container": container_id(pod),
-                "meta": guest.digest(meta),
-                "connections": guest.digest(meta["connections"]),
+                "meta": digest(meta),
+                "connections": digest(meta["connections"]),
                 "members": guest.told_by_meta(self.plan, meta),
             }
         )
@@ -362,7 +364,7 @@ class Guests:
         raise Refused(text)
 
     def remember(self, name: str, known: Mapping[str, Any]) -> None:
-        annotation = {guest.ANNOTATION_MEMBERS: json.dumps(known, sort_keys=True, separators=(",", ":"))}
+        annotation = {ANNOTATION_MEMBERS: json.dumps(known, sort_keys=True, separators=(",", ":"))}
         self.kube.patch("v1", "Pod", name, self.namespace, {"metadata": {"annotations": annotation}})
 
     def report(self, pod: Mapping[str, Any], known: Mapping[str, Any], final: Mapping[str, Any], notes: Any) -> None:
@@ -438,7 +440,7 @@ class Guests:
         pods = self.await_members(members, told)
         announced = expected if self.check and not leaving else members
         wanted = {
-            "connections": guest.digest(shared["connections"]),
+            "connections": digest(shared["connections"]),
             "members": {role["name"]: expected[name] for name, role in self.roles.items()},
             "listeners": {name: pods[name]["role"]["events"] for name in told},
             "configured": [
@@ -458,7 +460,7 @@ class Guests:
         jobs = []
         for name in sorted(told):
             meta = {**shared, "node": guest.node_meta(self.plan, name, ids)}
-            final = {**guest.settled(told[name], wanted), "meta": guest.digest(meta)}
+            final = {**guest.settled(told[name], wanted), "meta": digest(meta)}
             mine = [note for note in notes if note.pod == name]
             self.report(pods[name], told[name], final, mine)
             jobs.append((pods[name], told[name], final, mine, hosts, meta))
@@ -479,7 +481,7 @@ def container_id(pod: Mapping[str, Any]) -> str:
 
 def memory(pod: Mapping[str, Any]) -> dict[str, Any] | None:
     """What the pod's annotation says that its member was told."""
-    text = (pod["metadata"].get("annotations") or {}).get(guest.ANNOTATION_MEMBERS)
+    text = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_MEMBERS)
     try:
         found = json.loads(text) if text else None
     except ValueError:

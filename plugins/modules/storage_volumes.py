@@ -87,7 +87,8 @@ reachable:
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..module_utils.app.compare import apply_objects, difference
+from ..module_utils.app.compare import difference
+from ..module_utils.app.run.apply import apply_objects
 from ..module_utils.kube.module import create_module, reporting
 from ..module_utils.kube.objects import Kube
 

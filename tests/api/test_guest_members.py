@@ -23,7 +23,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 from kubelet import Kubelet, StreamHandler
 
@@ -102,7 +103,7 @@ class Site:
             "metadata": {"name": "shop", "namespace": self.namespace},
             "spec": {"roles": {"worker": {"members": workers, "secret_keys": {"join": "hunter22"}}}, **spec},
         }
-        found = guest.guest_plan(load_cluster(settings, load_app(APP)))
+        found = guest_plan(load_cluster(settings, load_app(APP)))
         assert found is not None
         return found
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 
 ROOT = Path(__file__).resolve().parents[2]

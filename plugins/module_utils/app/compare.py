@@ -7,10 +7,9 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..kube.objects import Kube
 from ..kube.quantity import same
 from ..labels import ANNOTATION_FIXED
 
@@ -34,47 +33,6 @@ SCALED_KINDS = ("StatefulSet", "Deployment", "ReplicationController")
 def identity(item: Mapping[str, Any]) -> str:
     """How an object is called in results and messages."""
     return f"{item['kind']}/{item['metadata']['name']}"
-
-
-def apply_objects(
-    kube: Kube,
-    objects: Iterable[Mapping[str, Any]],
-    manager: str,
-    new_namespaces: set[str],
-    *,
-    hold: bool = True,
-    planned: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] | None = None,
-) -> dict[str, Any]:
-    """Apply objects in turn, and tell what that changes.
-
-    A dry run makes no namespace, so the server would refuse what belongs into a new one: that is not sent. Names of
-    such namespaces are added to *new_namespaces*. *hold* is for `hold_members`. For a plan, *planned* is called with
-    each object and its live one, and may raise for what cannot be; new namespaces are then not sent either.
-
-    Returns ``changes`` as `identity` has them, ``diff``, ``held`` (members by controller) and ``live`` (by `identity`).
-    """
-    found: dict[str, Any] = {"changes": [], "diff": [], "held": {}, "live": {}}
-    for item in objects:
-        name, namespace = item["metadata"]["name"], item["metadata"].get("namespace")
-        live = None
-        if namespace not in new_namespaces:
-            live = kube.get(item["apiVersion"], item["kind"], name, namespace)
-        found["live"][identity(item)] = live
-        if hold:
-            item, have = hold_members(item, live)
-            if have is not None:
-                found["held"][name] = have
-        if planned:
-            planned(item, live)
-        new_namespace = live is None and item["kind"] == "Namespace"
-        sent = namespace not in new_namespaces and not (new_namespace and planned)
-        after = kube.apply(item, manager) if sent else item
-        if new_namespace and kube.dry_run:
-            new_namespaces.add(name)
-        if live is None or normalise(live) != normalise(after):
-            found["changes"].append(identity(item))
-            found["diff"].append(difference(live, after))
-    return found
 
 
 def hold_members(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> tuple[dict[str, Any], int | None]:

@@ -26,8 +26,8 @@ from ..compare import identity
 from ..contract import RoleContract
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role, Service
-from . import guest
 from .contract import role_contract
+from .guest import agent_object, guest_name
 from .names import (
     api_object,
     discovery_name,
@@ -103,7 +103,7 @@ def reserved(cluster: AppCluster) -> list[str]:
     return [
         f"ConfigMap/{discovery_name(cluster)}",
         f"Secret/{tokens_name(cluster)}",
-        f"Secret/{guest.guest_name(cluster.name)}",
+        f"Secret/{guest_name(cluster.name)}",
     ]
 
 
@@ -151,7 +151,7 @@ def _shared_objects(cluster: AppCluster, agent: Mapping[str, str] | None) -> lis
     if any(role.guest for role in cluster.app.roles):
         if not agent:
             raise ValueError("members with a config package cannot be rendered without the agent's programs")
-        objects.append(guest.agent_object(cluster, agent))
+        objects.append(agent_object(cluster, agent))
     budgeted = [role for role in cluster.app.roles if role.controller != "DaemonSet"]
     if cluster.app.disruption_budget == "cluster" and budgeted:
         # None for each role then: Kubernetes evicts no pod that is in two.

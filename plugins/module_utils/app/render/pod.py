@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE
 from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
-from . import guest
+from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
-from .text import scalar, substitute, words
+from .text import digest, scalar, substitute, words
 
 # Where the init container that fills a volume mounts it.
 _POPULATED = "/run/baremetal-bigdata/volumes"
@@ -56,16 +54,12 @@ def pod_template(
     metadata: dict[str, Any] = {"labels": {**settings.pod_labels, **role_labels(cluster, role)}}
     annotations = dict(settings.pod_annotations)
     if role.guest:
-        annotations.update(guest.pod_parts(cluster, role)["annotations"])
-        spec["dnsConfig"] = {"searches": guest.pod_parts(cluster, role)["dns_searches"]}
+        annotations.update(pod_parts(cluster, role)["annotations"])
+        spec["dnsConfig"] = {"searches": pod_parts(cluster, role)["dns_searches"]}
     if contents:
-        annotations[ANNOTATION_CONFIG] = _digest(contents)
-    metadata["annotations"] = {**annotations, ANNOTATION_TEMPLATE: _digest([metadata, annotations, spec])}
+        annotations[ANNOTATION_CONFIG] = digest(contents)
+    metadata["annotations"] = {**annotations, ANNOTATION_TEMPLATE: digest([metadata, annotations, spec])}
     return {"metadata": metadata, "spec": spec}
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _pod_security(role: Role) -> dict[str, Any]:
@@ -133,9 +127,9 @@ def _container(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> di
         command = words(role.pre_stop, values, f"roles.{role.id}.pre_stop")
         lifecycle["preStop"] = {"exec": {"command": command}}
     if role.guest:
-        lifecycle["postStart"] = guest.pod_parts(cluster, role)["post_start"]
+        lifecycle["postStart"] = pod_parts(cluster, role)["post_start"]
         if role.probes.readiness is None:
-            container["readinessProbe"] = guest.pod_parts(cluster, role)["readiness"]
+            container["readinessProbe"] = pod_parts(cluster, role)["readiness"]
     if lifecycle:
         container["lifecycle"] = lifecycle
     for key in ("stdin", "tty"):
@@ -232,7 +226,7 @@ def pod_volumes(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> l
         ]
         volumes.append({"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}})
     if role.guest:
-        volumes += guest.pod_parts(cluster, role)["volumes"]
+        volumes += pod_parts(cluster, role)["volumes"]
     return volumes
 
 
@@ -265,7 +259,7 @@ def _mounts(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
     if role.discovery_path:
         mounts.append({"name": "discovery", "mountPath": role.discovery_path, "readOnly": True})
     if role.guest:
-        mounts += guest.pod_parts(cluster, role)["mounts"]
+        mounts += pod_parts(cluster, role)["mounts"]
     return mounts
 
 

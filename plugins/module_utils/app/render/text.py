@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -70,6 +71,11 @@ def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str
     if item.format == "properties":
         return "".join(f"{key}={scalar(data[key])}\n" for key in sorted(data))
     return yaml_text(data)
+
+
+def digest(content: Any) -> str:
+    """A short name for content, to see whether it changed."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def scalar(value: Any) -> str:

@@ -19,9 +19,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...changes import record
 from ...model.reader import Problem, Reader, show
 from ...model.types import API_VERSION, GUEST_EVENTS
+from ..changes import record
 from .app import App, Role, Service, persist_dirs, read_app
 from .cluster import ClusterRole, read_cluster
 from .fields import V1BETA1, DialectError, is_kubedirector
@@ -33,7 +33,7 @@ __all__ = ["DialectError", "Translation", "is_kubedirector", "minimal_cluster", 
 class Translation:
     """``app`` and ``cluster`` in the project's own dialect. ``notes``: what has no effect here, and what was renamed.
 
-    ``record`` is the cluster as it was written, without secrets, for ``app.changes`` to compare the next one with.
+    ``record`` is the cluster as it was written, without secrets, for ``dialects.changes`` to compare the next one with.
     """
 
     app: dict[str, Any]

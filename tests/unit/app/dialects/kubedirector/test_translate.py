@@ -14,8 +14,8 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.filter.app_forbidden_changes import app_forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.filter.app_manifests import app_manifests
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.changes import forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects import document as app_documents
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.changes import forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.app import persisted
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.fields import slug
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.translate import (
@@ -27,7 +27,8 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kub
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import config_meta, guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.guest import config_meta
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.quantity import quantity
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
 from hypothesis import assume, given, settings

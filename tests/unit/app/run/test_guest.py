@@ -19,7 +19,8 @@ import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import guest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,7 +82,7 @@ def settings(workers: int = 2, **spec: Any) -> dict[str, Any]:
 
 
 def plan(workers: int = 2, **spec: Any) -> dict[str, Any]:
-    found = guest.guest_plan(load_cluster(settings(workers, **spec), load_app(definition())))
+    found = guest_plan(load_cluster(settings(workers, **spec), load_app(definition())))
     assert found is not None
     return found
 
@@ -104,16 +105,16 @@ def test_no_plan_where_there_is_nothing_to_do_and_a_small_one_for_tokens():
         role.pop("guest", None)
     app = settings()
     app["spec"]["roles"] = {}
-    tokens = guest.guest_plan(load_cluster(app, load_app(document)))
+    tokens = guest_plan(load_cluster(app, load_app(document)))
     assert (tokens["tokens"], tokens["roles"], tokens["keep"]) == (["ui"], [], ["Secret/shop-tokens"])
     document["spec"]["services"][0]["token"] = False
-    assert guest.guest_plan(load_cluster(app, load_app(document))) is None
+    assert guest_plan(load_cluster(app, load_app(document))) is None
 
 
 def test_members_without_names_cannot_be_configured():
     document = definition(controller="Deployment")
     with pytest.raises(AppError, match=r"spec.roles\[0\].guest: expected controller: StatefulSet .* found Deployment"):
-        guest.guest_plan(load_cluster(settings(), load_app(document)))
+        guest_plan(load_cluster(settings(), load_app(document)))
 
 
 def test_a_role_without_members_is_not_there():
@@ -124,7 +125,7 @@ def test_a_role_without_members_is_not_there():
 
 def test_the_member_of_a_fixed_host_name_is_found_by_it():
     document = definition(hostname="boss")
-    found = guest.guest_plan(load_cluster(settings(), load_app(document)))
+    found = guest_plan(load_cluster(settings(), load_app(document)))
     meta = guest.config_meta(found, "shop-head-0")
     assert meta["node"]["fqdn"] == "boss.shop-head.retail.svc.cluster.local"
     assert guest.told_by_meta(found, meta)["HeadNode"] == ["shop-head-0"]

@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from .dialects.kubedirector.fields import is_kubedirector
-from .model.reader import Problem, show
+from ..model.reader import Problem, show
+from .kubedirector.fields import is_kubedirector
 
 
 def record(cluster: Any) -> dict[str, Any]:
