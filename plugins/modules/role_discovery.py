@@ -499,8 +499,9 @@ from ..module_utils.discovery.publish import members_map, same_map, shown_map
 from ..module_utils.discovery.read import CHUNK_SIZE, load_pods, optional, read_nodes, read_services, wait_for
 from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
 from ..module_utils.kube.client import KubeApi
-from ..module_utils.kube.config import ARGUMENT_SPEC, ClusterAccess, load_kubeconfig
+from ..module_utils.kube.config import ClusterAccess, load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
+from ..module_utils.kube.module import ARGUMENT_SPEC
 from ..module_utils.labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
 
 # The API tells of pods, not of who leads: members are asked again after this many seconds.

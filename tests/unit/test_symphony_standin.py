@@ -83,7 +83,7 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def wait_for(condition, what: str, timeout: float = 15) -> None:
+def wait_for(condition, what: str, timeout: float = 60) -> None:
     end = time.monotonic() + timeout
     while not condition():
         assert time.monotonic() < end, f"waited {timeout} s for {what}"

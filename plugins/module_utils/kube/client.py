@@ -12,6 +12,7 @@ Sources: https://kubernetes.io/docs/reference/using-api/api-concepts/ (chunks, w
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 import random
@@ -19,7 +20,7 @@ import socket
 import ssl
 import time
 import typing as t
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 try:
     import yaml
@@ -51,10 +52,10 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 class _HTTPSConnection(http.client.HTTPSConnection):
     """Verifies the name that the kubeconfig asks for (tls-server-name), which may differ from the address."""
 
-    def __init__(self, host: str, port: int, timeout: float, context: ssl.SSLContext, server_name: str | None) -> None:
+    def __init__(self, host: str, port: int, timeout: float, context: ssl.SSLContext, server_name: str) -> None:
         super().__init__(host, port, timeout=timeout, context=context)
         self.__context = context
-        self.__server_name = server_name or host
+        self.__server_name = server_name
 
     def connect(self) -> None:
         http.client.HTTPConnection.connect(self)
@@ -126,9 +127,7 @@ class KubeApi:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = tls or tls_context(access) if parts.scheme == "https" else None
         self._connection: http.client.HTTPConnection | None = None
-        self._headers = {"User-Agent": "baremetal.bigdata", "Accept": "application/json"}
-        if access.token:
-            self._headers["Authorization"] = f"Bearer {access.token}"
+        self._headers = self._own_headers()
 
     def __enter__(self) -> KubeApi:
         return self
@@ -141,11 +140,29 @@ class KubeApi:
             self._connection.close()
             self._connection = None
 
+    def _own_headers(self) -> list[tuple[str, str]]:
+        """The headers of every request. A name may stand several times."""
+        headers = [("User-Agent", "baremetal.bigdata"), *self.access.headers]
+        if self.access.token:
+            headers.append(("Authorization", f"Bearer {self.access.token}"))
+        return headers
+
+    def renew(self) -> bool:
+        """Ask again for a token or certificate that may have expired. False where there is nobody to ask."""
+        if self.access.renew is None:
+            return False
+        self.close()
+        self.access = self.access.renew()
+        self._headers = self._own_headers()
+        if self._tls is not None:
+            self._tls = tls_context(self.access)
+        return True
+
     def clone(self, timeout: float | None = None) -> KubeApi:
         """Another client of the same server and user, for another thread. It reads no certificates again."""
         return KubeApi(self.access, timeout or self.timeout, self._tls)
 
-    def connect(self, timeout: float) -> tuple[socket.socket, str, dict[str, str]]:
+    def connect(self, timeout: float) -> tuple[socket.socket, str, list[tuple[str, str]]]:
         """A connection of its own for a stream: the socket, the path's prefix and the headers of a request.
 
         Raises KubeApiError where the server cannot be reached.
@@ -155,14 +172,23 @@ class KubeApi:
         except (OSError, http.client.HTTPException) as error:
             raise self._lost(error) from error
         host = f"[{self._host}]" if ":" in self._host else self._host
-        return sock, self._prefix, {**self._headers, "Host": f"{host}:{self._port}"}
+        return sock, self._prefix, [*self._headers, ("Host", f"{host}:{self._port}")]
 
     def _connect(self, timeout: float) -> http.client.HTTPConnection:
         connection: http.client.HTTPConnection
+        proxy = urlsplit(self.access.proxy)
+        host, port = (proxy.hostname or "", proxy.port or 80) if self.access.proxy else (self._host, self._port)
         if self._tls is not None:
-            connection = _HTTPSConnection(self._host, self._port, timeout, self._tls, self.access.server_name)
+            name = self.access.server_name or self._host
+            connection = _HTTPSConnection(host, port, timeout, self._tls, name)
         else:
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=timeout)
+            connection = http.client.HTTPConnection(host, port, timeout=timeout)
+        if self.access.proxy:
+            headers = {}
+            if proxy.username:
+                pair = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+                headers["Proxy-Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+            connection.set_tunnel(self._host, self._port, headers)
         connection.connect()
         sock = connection.sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -174,6 +200,9 @@ class KubeApi:
         return connection
 
     def _lost(self, error: Exception) -> KubeApiError:
+        proxy = urlsplit(self.access.proxy)
+        host, port = (proxy.hostname, proxy.port or 80) if self.access.proxy else (self._host, self._port)
+        peer = f"{'the proxy ' if self.access.proxy else ''}{host} port {port}"
         where = f"the Kubernetes API at {self.access.server} (kubeconfig {self.access.source})"
         if isinstance(error, ssl.SSLCertVerificationError):
             return KubeApiError(
@@ -185,15 +214,11 @@ class KubeApi:
                 f"{where}: no TLS connection: {error.reason or error}. Is this the port of an API server?"
             )
         if isinstance(error, socket.gaierror):
-            return ConnectionLost(f"{where}: the name {self._host} cannot be resolved.")
+            return ConnectionLost(f"{where}: the name {host} cannot be resolved.")
         if isinstance(error, TimeoutError):
-            return ConnectionLost(
-                f"{where}: no answer from {self._host} port {self._port}. Check the network and firewalls."
-            )
+            return ConnectionLost(f"{where}: no answer from {peer}. Check the network and firewalls.")
         if isinstance(error, ConnectionRefusedError):
-            return ConnectionLost(
-                f"{where}: connection refused by {self._host} port {self._port}. Is the API server running?"
-            )
+            return ConnectionLost(f"{where}: connection refused by {peer}. Is the API server running?")
         return ConnectionLost(f"{where}: the connection broke: {error or type(error).__name__}.")
 
     def _open(
@@ -214,20 +239,27 @@ class KubeApi:
         query = {key: value for key, value in query.items() if value not in (None, "")}
         if query:
             target += "?" + urlencode(query)
-        headers = dict(self._headers)
-        if accept:
-            headers["Accept"] = accept
-        if content_type:
-            headers["Content-Type"] = content_type
+        renewed = False
         while True:
+            headers = [*self._headers, ("Accept", accept or "application/json")]
+            if body is not None:
+                headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
             kept = self._connection is not None
             try:
                 if self._connection is None:
                     self._connection = self._connect(timeout)
                 elif self._connection.sock is not None:
                     self._connection.sock.settimeout(timeout)
-                self._connection.request(method, target, body, headers)
-                return self._connection.getresponse()
+                # Not `request`, which takes each name once.
+                self._connection.putrequest(method, target)
+                for name, value in headers:
+                    self._connection.putheader(name, value)
+                self._connection.endheaders(body)
+                answer = self._connection.getresponse()
+                if answer.status == 401 and not renewed and self.renew():
+                    renewed = True
+                    continue
+                return answer
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 # The server may close an idle connection at any time; only a fresh one tells its state.

@@ -13,21 +13,15 @@ import json
 import os
 import ssl
 import tempfile
+import types
 import typing as t
-from urllib.parse import urlsplit
-
-from ansible.module_utils.basic import env_fallback
+from urllib.parse import quote, urlsplit
 
 try:
     import yaml
 except ImportError:  # reported by load_kubeconfig, where it is needed
     yaml = None  # type: ignore[assignment]
 from .errors import KubeApiError, NoKubeconfig
-
-ARGUMENT_SPEC = {
-    "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])},
-    "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
-}
 
 
 class ClusterAccess(t.NamedTuple):
@@ -42,6 +36,12 @@ class ClusterAccess(t.NamedTuple):
     client_certificate: str | None = None
     client_key: str | None = None
     source: str = ""
+    # The HTTP proxy before the server, as http://HOST:PORT.
+    proxy: str = ""
+    # Further headers of every request, such as whom to impersonate. A name may stand several times.
+    headers: tuple[tuple[str, str], ...] = ()
+    # Asks again for what may have expired, such as an exec plugin's token.
+    renew: t.Callable[[], ClusterAccess] | None = None
 
 
 def kubeconfig_files(path: str | None = None) -> list[str]:
@@ -120,15 +120,6 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
     cluster, cluster_file = pick(clusters, chosen.get("cluster") or "", "cluster")
     user, user_file = pick(users, chosen["user"], "user") if chosen.get("user") else ({}, cluster_file)
 
-    for key in ("exec", "auth-provider", "username", "as"):
-        if user.get(key):
-            raise KubeApiError(
-                f"{user_file}: user {chosen['user']!r} authenticates by {key!r}, which is not supported. Use a "
-                "client certificate, a token or a tokenFile, for example of a ServiceAccount (kubectl create token)."
-            )
-    if cluster.get("proxy-url"):
-        raise KubeApiError(f"{cluster_file}: cluster {chosen['cluster']!r} has a proxy-url, which is not supported.")
-
     def material(entry: dict, file: str, key: str) -> str | None:
         """The text of inline data, or of the file named beside it (relative to the kubeconfig)."""
         if entry.get(f"{key}-data"):
@@ -154,7 +145,13 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
         raise KubeApiError(
             f"{cluster_file}: server of cluster {chosen['cluster']!r}: expected https://HOST:PORT, found {server!r}."
         )
-    return ClusterAccess(
+    proxy = cluster.get("proxy-url") or ""
+    if proxy and (urlsplit(proxy).scheme != "http" or not urlsplit(proxy).hostname):
+        raise KubeApiError(
+            f"{cluster_file}: proxy-url of cluster {chosen['cluster']!r}: expected http://HOST:PORT, found "
+            f"{urlsplit(proxy).scheme}://{urlsplit(proxy).hostname}. Proxies of other kinds are not supported."
+        )
+    access = ClusterAccess(
         server=server.rstrip("/"),
         namespace=chosen.get("namespace") or "default",
         ca=material(cluster, cluster_file, "certificate-authority"),
@@ -164,7 +161,94 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
         client_certificate=material(user, user_file, "client-certificate"),
         client_key=material(user, user_file, "client-key"),
         source=cluster_file,
+        proxy=proxy,
+        headers=tuple(_user_headers(user, bool(token))),
     )
+    # The order of kubectl: what is written counts before what has to be asked for.
+    if token or user.get("username") or not (user.get("exec") or user.get("auth-provider")):
+        return access
+    login = _by_plugin if user.get("exec") else _by_provider
+
+    def ask() -> ClusterAccess:
+        return login(access, user, cluster, user_file, str(chosen["user"]))._replace(renew=ask)
+
+    return ask()
+
+
+def _user_headers(user: dict[str, t.Any], has_token: bool) -> t.Iterator[tuple[str, str]]:
+    """Headers that say who asks: a name and a password, and whom to impersonate."""
+    if user.get("username") and not has_token:
+        pair = f"{user['username']}:{user.get('password') or ''}"
+        yield "Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}"
+    for field, header in (("as", "Impersonate-User"), ("as-uid", "Impersonate-Uid")):
+        if user.get(field):
+            yield header, str(user[field])
+    for group in user.get("as-groups") or ():
+        yield "Impersonate-Group", str(group)
+    for key, values in (user.get("as-user-extra") or {}).items():
+        for value in values:
+            yield f"Impersonate-Extra-{quote(str(key), safe='')}", str(value)
+
+
+def _sdk(what: str, file: str) -> t.Any:
+    """The Kubernetes SDK's loader, which is imported only where it is needed: that takes longer than most requests."""
+    try:
+        from kubernetes.config import exec_provider, kube_config
+    except ImportError:
+        raise KubeApiError(
+            f"{file}: a user with {what} needs the Python package kubernetes: install it for the Python that runs this."
+        ) from None
+    return kube_config, exec_provider
+
+
+def _by_plugin(
+    access: ClusterAccess, user: dict[str, t.Any], cluster: dict[str, t.Any], file: str, name: str
+) -> ClusterAccess:
+    """Run the user's exec plugin (client.authentication.k8s.io), for a token or a client certificate."""
+    kube_config, exec_provider = _sdk("exec", file)
+    plugin, directory = user["exec"], os.path.dirname(os.path.abspath(file))
+    where = f"{file}: user {name!r}: the exec plugin {plugin.get('command')!r}"
+    try:
+        provider = exec_provider.ExecProvider(
+            kube_config.ConfigNode("exec", plugin, file), directory, kube_config.ConfigNode("cluster", cluster, file)
+        )
+        status = provider.run()
+    except FileNotFoundError:
+        hint = str(plugin.get("installHint") or "Install it, or correct the kubeconfig.").strip()
+        raise KubeApiError(f"{where} is not there. {hint}") from None
+    except (kube_config.ConfigException, OSError) as error:
+        raise KubeApiError(f"{where} failed: {str(error).removeprefix('exec: ')}.") from None
+    if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):
+        raise KubeApiError(f"{where}: expected a token or clientCertificateData in its status, found neither.")
+    return access._replace(
+        token=status.get("token"),
+        client_certificate=status.get("clientCertificateData") or access.client_certificate,
+        client_key=status.get("clientKeyData") or access.client_key,
+    )
+
+
+def _by_provider(
+    access: ClusterAccess, user: dict[str, t.Any], cluster: dict[str, t.Any], file: str, name: str
+) -> ClusterAccess:
+    """Ask the SDK for the token of one of its auth-providers, such as oidc."""
+    kube_config, _exec_provider = _sdk("auth-provider", file)
+    config = {
+        "current-context": "it",
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "clusters": [{"name": "it", "cluster": {"server": access.server}}],
+        "users": [{"name": "it", "user": {"auth-provider": user["auth-provider"]}}],
+    }
+    found = types.SimpleNamespace(api_key={})
+    try:
+        kube_config.KubeConfigLoader(config, config_base_path=os.path.dirname(file)).load_and_set(found)
+    except Exception as error:
+        # Whatever the provider raises: its library is not known here.
+        raise KubeApiError(f"{file}: user {name!r}: its auth-provider failed: {type(error).__name__}.") from None
+    token = str(found.api_key.get("BearerToken") or "").removeprefix("Bearer ")
+    if not token:
+        provider = user["auth-provider"].get("name")
+        raise KubeApiError(f"{file}: user {name!r}: expected a token of the auth-provider {provider!r}, found none.")
+    return access._replace(token=token)
 
 
 def tls_context(access: ClusterAccess) -> ssl.SSLContext:

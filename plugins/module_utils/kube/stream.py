@@ -2,18 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands in containers and forwarded ports, over WebSockets of the Kubernetes API.
 
-The standard library again: the SDK takes longer to import than most commands take to run, and its streams
-may not be used in several threads. Sources: RFC 6455; the API's channel protocol ``v4.channel.k8s.io``, in
+By websocket-client, over a connection of the thin client: the SDK takes longer to import than most commands take to
+run, and its streams may not be used in several threads. Source: the API's channel protocol ``v4.channel.k8s.io``, in
 which the first byte of a message is its channel.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
-import os
 import select
 import socket
 import ssl
@@ -30,9 +27,6 @@ STDIN, STDOUT, STDERR, STATUS = 0, 1, 2, 3
 _PIECE = 32768
 # More than this is not the answer to a question.
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024
-_MAX_HEAD_BYTES = 65536
-_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0, 1, 2, 8, 9, 10
-_ACCEPT_SALT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
 class CommandFailed(RuntimeError):
@@ -48,52 +42,51 @@ class WebSocket:
     """One WebSocket to the API server. Use it in one thread, and close it."""
 
     def __init__(self, api: KubeApi, path: str, verb: str, timeout: float) -> None:
-        self._deadline = time.monotonic() + timeout
-        self._buffer = bytearray()
-        self._parts = bytearray()
-        self.closed = False
-        self.sock, prefix, headers = api.connect(timeout)
+        # Only here: what asks for no stream does not wait for the import.
         try:
-            self._open(api, prefix, path, headers, verb)
-        except (OSError, ssl.SSLError) as error:
-            self.close()
-            raise ConnectionLost(
-                f"{api.access.server}{path.partition('?')[0]}: the connection broke: {error}."
-            ) from error
-        except BaseException:
-            self.close()
-            raise
-
-    def _open(self, api: KubeApi, prefix: str, path: str, headers: dict[str, str], verb: str) -> None:
-        key = base64.b64encode(os.urandom(16))
-        wanted = base64.b64encode(hashlib.sha1(key + _ACCEPT_SALT).digest()).decode()
-        # A kubelet answers 406 to whoever accepts nothing but JSON.
-        headers = {**headers, "Accept": "*/*"}
-        lines = [f"GET {prefix}{path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-        lines += ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"]
-        lines += [f"Sec-WebSocket-Key: {key.decode()}", f"Sec-WebSocket-Protocol: {PROTOCOL}", "", ""]
-        self.sock.sendall("\r\n".join(lines).encode())
-        while b"\r\n\r\n" not in self._buffer:
-            if len(self._buffer) > _MAX_HEAD_BYTES or not self._receive():
-                raise KubeApiError(f"{api.access.server}{prefix}{path.partition('?')[0]}: no answer in HTTP.")
-        head, _separator, rest = bytes(self._buffer).partition(b"\r\n\r\n")
-        self._buffer = bytearray(rest)
-        first, *fields = head.decode("latin-1").split("\r\n")
-        status = int(first.split()[1]) if len(first.split()) > 1 and first.split()[1].isdigit() else 0
-        found = {
-            name.strip().lower(): value.strip() for name, _colon, value in (field.partition(":") for field in fields)
-        }
-        if status != 101:
-            length = int(found.get("content-length") or 0)
-            while len(self._buffer) < min(length, _MAX_HEAD_BYTES) and self._receive():
-                pass
-            raise api.failure(path.partition("?")[0], verb, status, bytes(self._buffer))
-        if found.get("sec-websocket-accept") != wanted or found.get("sec-websocket-protocol") != PROTOCOL:
+            import websocket
+        except ImportError:
             raise KubeApiError(
-                f"{api.access.server}{prefix}{path.partition('?')[0]}: expected a WebSocket of protocol {PROTOCOL}, "
-                f"found {found.get('sec-websocket-protocol')!r}. A proxy before the API server has to let WebSockets "
-                "through."
+                "commands in containers and forwarded ports need the Python package websocket-client, which the "
+                "package kubernetes brings: install it for the Python that runs this module."
+            ) from None
+        self._errors = websocket
+        self._socket = websocket.WebSocket(skip_utf8_validation=True)
+        try:
+            self._connect(api, path, verb, timeout)
+        except KubeApiError as error:
+            # A token may have expired since the last request.
+            if error.status != 401 or not api.renew():
+                raise
+            self._connect(api, path, verb, timeout)
+
+    def _connect(self, api: KubeApi, path: str, verb: str, timeout: float) -> None:
+        bare, errors = path.partition("?")[0], self._errors
+        sock, prefix, headers = api.connect(timeout)
+        sock.settimeout(timeout)
+        host = next(value for name, value in headers if name == "Host")
+        # A kubelet answers 406 to whoever accepts nothing but JSON.
+        sent = [(name, value) for name, value in headers if name not in ("Host", "Accept")] + [("Accept", "*/*")]
+        try:
+            self._socket.connect(
+                f"wss://{host}{prefix}{path}",
+                socket=sock,
+                host=host,
+                header=[f"{name}: {value}" for name, value in sent],
+                subprotocols=[PROTOCOL],
+                suppress_origin=True,
+                # What is sent along is for this server alone.
+                redirect_limit=0,
             )
+        except errors.WebSocketBadStatusException as error:
+            raise api.failure(bare, verb, error.status_code, error.resp_body or b"") from error
+        except (errors.WebSocketTimeoutException, errors.WebSocketConnectionClosedException, OSError) as error:
+            raise ConnectionLost(f"{api.access.server}{bare}: the connection broke: {error}.") from error
+        except errors.WebSocketException as error:
+            raise KubeApiError(
+                f"{api.access.server}{prefix}{bare}: expected a WebSocket of protocol {PROTOCOL}, found: {error}. A "
+                "proxy before the API server has to let WebSockets through."
+            ) from error
 
     def __enter__(self) -> WebSocket:
         return self
@@ -101,108 +94,58 @@ class WebSocket:
     def __exit__(self, *dummy: t.Any) -> None:
         self.close()
 
+    @property
+    def sock(self) -> socket.socket:
+        """The connection, to be waited for. It may be readable for a part of a message."""
+        return self._socket.sock
+
+    @property
+    def held_back(self) -> bool:
+        """Whether TLS has read something already that is not waited for by the connection."""
+        return isinstance(self.sock, ssl.SSLSocket) and self.sock.pending() > 0
+
     def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            with contextlib.suppress(OSError):
-                self.sock.close()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown()
 
-    def _receive(self) -> bool:
-        """Wait for bytes until the deadline. False at the end of the stream."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        self.sock.settimeout(left)
-        data = self.sock.recv(65536)
-        self._buffer += data
-        return bool(data)
+    def receive(self, timeout: float) -> tuple[int, bytes] | None:
+        """The next (channel, content), (-1, b"") for a message without one, None once the server has closed.
 
-    def pump(self) -> bool:
-        """Take in what has arrived, without waiting. False at the end of the stream."""
-        self.sock.setblocking(False)
-        while True:
-            try:
-                data = self.sock.recv(65536)
-            except (ssl.SSLWantReadError, BlockingIOError):
-                return True
-            if not data:
-                return False
-            self._buffer += data
-
-    def messages(self) -> t.Iterator[tuple[int, bytes]]:
-        """The (channel, content) that are whole in what was received so far."""
-        while True:
-            frame = self._frame()
-            if frame is None:
-                return
-            last, code, content = frame
-            if code == _PING:
-                self.send_frame(_PONG, content)
-            elif code == _CLOSE:
-                self.close()
-                return
-            elif code in (_CONTINUATION, _TEXT, _BINARY):
-                self._parts += content
-                if last:
-                    message, self._parts = bytes(self._parts), bytearray()
-                    if message:
-                        yield message[0], message[1:]
-
-    def _frame(self) -> tuple[bool, int, bytes] | None:
-        """The next frame of the buffer, or None as long as it is not whole (RFC 6455, section 5.2)."""
-        buffer = self._buffer
-        if len(buffer) < 2:
+        Raises TimeoutError.
+        """
+        self._socket.settimeout(max(timeout, 0.001))
+        try:
+            code, content = self._socket.recv_data(control_frame=True)
+        except self._errors.WebSocketTimeoutException:
+            raise TimeoutError("timed out") from None
+        except self._errors.WebSocketConnectionClosedException:
             return None
-        length, start = buffer[1] & 0x7F, 2
-        if length > 125:
-            start = 4 if length == 126 else 10
-            if len(buffer) < start:
-                return None
-            length = int.from_bytes(buffer[2:start], "big")
-        if length > MAX_OUTPUT_BYTES:
-            raise KubeApiError(f"a WebSocket message of {length} bytes, expected at most {MAX_OUTPUT_BYTES}.")
-        masked = buffer[1] & 0x80
-        end = start + (4 if masked else 0) + length
-        if len(buffer) < end:
+        except self._errors.WebSocketException as error:
+            raise OSError(str(error)) from error
+        if code == self._errors.ABNF.OPCODE_CLOSE:
             return None
-        content = bytes(buffer[end - length : end])
-        if masked:
-            content = _masked(content, bytes(buffer[start : start + 4]))
-        last, code = bool(buffer[0] & 0x80), buffer[0] & 0x0F
-        del buffer[:end]
-        return last, code, content
+        if code not in (self._errors.ABNF.OPCODE_BINARY, self._errors.ABNF.OPCODE_TEXT) or not content:
+            return -1, b""
+        return content[0], content[1:]
 
     def read(self, deadline: float) -> t.Iterator[tuple[int, bytes]]:
         """Every (channel, content) until the server closes. Raises TimeoutError at *deadline* (time.monotonic())."""
-        self._deadline = deadline
-        yield from self.messages()
-        while not self.closed:
-            if not self._receive():
+        while True:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            message = self.receive(left)
+            if message is None:
                 return
-            yield from self.messages()
+            yield message
 
     def send(self, channel: int, content: bytes, timeout: float = 20) -> None:
         """Send bytes on a channel."""
-        self.send_frame(_BINARY, bytes([channel]) + content, timeout)
-
-    def send_frame(self, code: int, content: bytes, timeout: float = 20) -> None:
-        size = len(content)
-        head = bytes([0x80 | code])
-        if size < 126:
-            head += bytes([0x80 | size])
-        elif size < 65536:
-            head += bytes([0x80 | 126]) + size.to_bytes(2, "big")
-        else:
-            head += bytes([0x80 | 127]) + size.to_bytes(8, "big")
-        mask = os.urandom(4)
-        self.sock.settimeout(timeout)
-        self.sock.sendall(head + mask + _masked(content, mask))
-
-
-def _masked(content: bytes, mask: bytes) -> bytes:
-    size = len(content)
-    key = (mask * (size // 4 + 1))[:size]
-    return (int.from_bytes(content, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+        self._socket.settimeout(timeout)
+        try:
+            self._socket.send_binary(bytes([channel]) + content)
+        except self._errors.WebSocketException as error:
+            raise OSError(str(error)) from error
 
 
 # --- commands --------------------------------------------------------------------------------------
@@ -311,8 +254,13 @@ def _relay(near: socket.socket, far: WebSocket, stop: threading.Event) -> None:
     announced: set[int] = set()
 
     def deliver() -> bool:
-        for channel, content in far.messages():
-            if channel not in announced:
+        """Hand over what has arrived. False once the server has closed."""
+        while True:
+            message = far.receive(20)
+            if message is None:
+                return False
+            channel, content = message
+            if channel >= 0 and channel not in announced:
                 announced.add(channel)
                 content = content[2:]
             if channel == 1 and content:
@@ -320,19 +268,15 @@ def _relay(near: socket.socket, far: WebSocket, stop: threading.Event) -> None:
             if content:
                 near.settimeout(20)
                 near.sendall(content)
-        return not far.closed
+            if not far.held_back:
+                return True
 
-    alive = deliver()
-    while alive and not stop.is_set():
+    while not stop.is_set():
         readable = select.select([near, far.sock], [], [], 0.5)[0]
-        # TLS may hold back what it has read: everything is taken out at once.
-        if far.sock in readable:
-            alive = far.pump()
-            alive = deliver() and alive
-        if alive and near in readable:
+        if far.sock in readable and not deliver():
+            return
+        if near in readable:
             data = near.recv(65536)
             if not data:
                 return
             far.send(0, data)
-            alive = far.pump()
-            alive = deliver() and alive

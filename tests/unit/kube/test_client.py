@@ -117,10 +117,9 @@ def test_the_default_is_in_the_home_directory(monkeypatch, tmp_path):
         (config({"server": ""}), "found ''"),
         (config({"certificate-authority": "gone.crt"}), "gone.crt cannot be read: No such file"),
         (config({"certificate-authority-data": "%%"}), "certificate-authority-data is not base64"),
-        (config({"proxy-url": "http://proxy"}), "has a proxy-url, which is not supported"),
-        (config(user={"exec": {"command": "aws"}}), "authenticates by 'exec', which is not supported"),
-        (config(user={"auth-provider": {"name": "oidc"}}), "authenticates by 'auth-provider'"),
-        (config(user={"username": "a", "password": "secret-text"}), "authenticates by 'username'"),
+        (config({"proxy-url": "socks5://proxy:1080"}), "expected http://HOST:PORT, found socks5://proxy"),
+        (config(user={"exec": {"command": "aws"}}), "the exec plugin 'aws' failed: malformed request"),
+        (config(user={"auth-provider": {"name": "oidc"}}), "expected a token of the auth-provider 'oidc', found none"),
     ],
 )
 def test_what_is_wrong_is_named_without_its_secrets(write, content, message):
