@@ -99,10 +99,10 @@ lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	ANSIBLE_HOME=$(CURDIR)/.ansible/lint ansible-lint --offline
 
 .PHONY: unit
-unit: .collections $(VENV) ## Unit tests, and tests against a real API server on loopback
+unit: .collections $(VENV) ## Unit tests, tests that run programs, and tests against a real API server on loopback
 	@python artifacts/build.py --kubernetes=$(BB_KUBERNETES) --cache=$(CACHE)/artifacts \
 	    --only=etcd --only=registry.k8s.io/kube-apiserver --bundle=$(CACHE)/artifacts/bundle-tests.yml >/dev/null
-	pytest --numprocesses=2 --dist=loadfile tests/unit tests/api
+	pytest --numprocesses=2 --dist=loadfile tests/programs tests/api tests/unit
 
 .PHONY: sanity
 sanity: .collections $(VENV) ## ansible-test sanity

@@ -15,8 +15,8 @@ options:
         may be given there, separated by colons), then C(~/.kube/config).
       - Users may have a client certificate, a token, a token file, a name and a password, or a credential plugin.
       - The server's certificate is verified, unless the kubeconfig itself says C(insecure-skip-tls-verify).
-      - Users with C(exec) or C(auth-provider) need the Python package C(kubernetes), commands in containers and forwarded
-        ports C(websocket-client).
+      - Users with C(exec) or C(auth-provider) need the Python package C(kubernetes), commands in containers and
+        forwarded ports C(websocket-client).
     type: path
   context:
     description:

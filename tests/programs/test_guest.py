@@ -25,7 +25,7 @@ from guest_member import rooted
 from hypothesis import given
 from hypothesis import strategies as st
 
-FIXTURES = Path(__file__).resolve().parents[3] / "fixtures" / "guest"
+FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "guest"
 
 
 def definition(**role: Any) -> dict[str, Any]:
