@@ -1,13 +1,137 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds between the parts of a definition, and between those of a cluster."""
+"""What no declaration of one field says: what holds between the fields of an object, between the parts of a
+definition, and between those of a cluster.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from typing import Any, Callable
 
-from .reader import Problem, Reader
-from .types import SYSTEMD_TMPFS, App, AppCluster, secret_mounts
+from .reader import Problem, Reader, show
+from .types import (
+    PARAMETER_TYPES,
+    SYSTEMD_TMPFS,
+    ApiRule,
+    App,
+    AppCluster,
+    Check,
+    ConfigFile,
+    Leave,
+    LiveRole,
+    Parameter,
+    Resources,
+    Role,
+    ServiceSettings,
+    Storage,
+    secret_mounts,
+)
+
+
+def _check(reader: Reader, check: Check) -> None:
+    if sum((check.http is not None, bool(check.command), bool(check.tcp))) != 1:
+        given = [name for name in ("http", "command", "tcp") if name in reader.data]
+        reader.problem("", "exactly one of http, command and tcp", " and ".join(given) or "nothing")
+
+
+def _live_role(reader: Reader, live: LiveRole) -> None:
+    try:
+        re.compile(live.match)
+    except re.error as error:
+        reader.problem("match", "a regular expression", f"{show(live.match)}: {error}")
+
+
+def _leave(reader: Reader, leave: Leave) -> None:
+    for name, step in (("allowed", leave.allowed), ("announce", leave.announce), ("done", leave.done)):
+        if step and (step.check.tcp or (step.check.http and name != "done")):
+            reader.problem(name, "a command", "http" if step.check.http else "tcp")
+
+
+def _resources(reader: Reader, resources: Resources) -> None:
+    for name, others in (("requests", resources.requests), ("limits", resources.limits)):
+        for key in ("cpu", "memory"):
+            if key in others:
+                own = f"{key}_{name[:-1]}"
+                reader.problem(f"{name}.{key}", f"{own} beside {name}", key, f"Set {reader.at(own)}.")
+
+
+def _storage(reader: Reader, storage: Storage) -> None:
+    if bool(storage.path) == bool(storage.paths):
+        reader.problem("path", "either path or paths", "both" if storage.path else "neither")
+    if storage.block and (storage.paths or storage.populate):
+        reader.problem("block", "a device at path alone", "paths or populate beside it")
+
+
+def _config_file(reader: Reader, file: ConfigFile) -> None:
+    if file.format == "text" and file.data:
+        reader.problem("data", "text in a file of format text", "a mapping", "Set format to yaml or properties.")
+    if file.format != "text" and file.text:
+        reader.problem("text", f"data in a file of format {file.format}", "a text", "Set format to text.")
+    if file.source is not None:
+        # dialects.sources puts the text in its place where a definition is read from its file.
+        found = f"{show(file.source)} in a definition that was not read from its file"
+        remedy = "Name the file instead, or read it by the lookup baremetal.bigdata.app_document."
+        reader.problem("source", "text or data", found, remedy)
+
+
+def _parameter(reader: Reader, parameter: Parameter) -> None:
+    if parameter.default is not None:
+        check_value(reader, "default", parameter, parameter.default)
+
+
+def check_value(reader: Reader, where: str, parameter: Parameter, value: Any) -> None:
+    """Whether a value of a parameter, at a place of a document, is one that the parameter may have."""
+    kind: type = PARAMETER_TYPES[parameter.type]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        reader.problem(where, f"a value of type {parameter.type}", show(value))
+    elif parameter.choices and value not in parameter.choices:
+        reader.problem(where, "one of " + ", ".join(map(str, parameter.choices)), show(value))
+    elif isinstance(value, int) and parameter.minimum is not None and value < parameter.minimum:
+        reader.problem(where, f"{parameter.minimum} or more", show(value))
+    elif isinstance(value, int) and parameter.maximum is not None and value > parameter.maximum:
+        reader.problem(where, f"{parameter.maximum} or less", show(value))
+
+
+def _api_rule(reader: Reader, rule: ApiRule) -> None:
+    for name, values in (("resources", rule.resources), ("verbs", rule.verbs)):
+        if not values:
+            reader.problem(name, "at least one", "none")
+        if "*" in values:
+            reader.problem(name, "names", "'*'", "Name what the app really uses.")
+
+
+def _role(reader: Reader, role: Role) -> None:
+    if role.storage and role.controller != "StatefulSet":
+        reader.problem("storage", "no storage of their own for members of a " + role.controller, "a volume",
+                       "Use controller: StatefulSet.")  # fmt: skip
+    if role.hostname and role.cardinality.maximum != 1:
+        reader.problem("hostname", "cardinality 1 or 0-1 with a host name", str(role.cardinality),
+                       "Members of a StatefulSet have names of their own.")  # fmt: skip
+    if role.restart_last and not role.live_role:
+        reader.problem("restart_last", "live_role beside it", "none", "Say how to find out who a member is now.")
+
+
+def _service_settings(reader: Reader, settings: ServiceSettings) -> None:
+    if settings.node_port and settings.type == "ClusterIP":
+        found = str(settings.node_port)
+        reader.problem("node_port", "no node port with type ClusterIP", found, "Set type to NodePort.")
+
+
+# Of one object, once its fields are read.
+CHECKS: Mapping[type, Callable[[Reader, Any], None]] = {
+    ApiRule: _api_rule,
+    Check: _check,
+    ConfigFile: _config_file,
+    Leave: _leave,
+    LiveRole: _live_role,
+    Parameter: _parameter,
+    Resources: _resources,
+    Role: _role,
+    ServiceSettings: _service_settings,
+    Storage: _storage,
+}
 
 
 def check_app(app: App, problems: list[Problem]) -> None:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The app model: what an app is (``App``) and what one cluster of it shall be (``AppCluster``).
 
-``load`` reads both from plain data. Nothing here needs a Kubernetes cluster or a third-party module.
+Each field says beside its type and default what it is in a document: ``load`` reads both from plain data as is declared
+here, and docs/generate_definitions.py writes the JSON Schemas and the tables of docs/apps/definitions.md. A docstring's
+first paragraph is a schema's description. Nothing here needs a Kubernetes cluster or a third-party module.
 """
 
 from __future__ import annotations
@@ -11,6 +13,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from .declare import absolute, amount, location, named, octal, spec
+from .reader import LABEL
 
 API_VERSION = "bigdata.baremetal/v1alpha1"
 CONTROLLERS = ("StatefulSet", "Deployment", "ReplicationController", "DaemonSet")
@@ -62,307 +67,536 @@ class Cardinality:
 class Service:
     """A port that members of one or several roles listen on, and how it is offered."""
 
-    id: str
-    port: int
-    protocol: str = "TCP"
-    scheme: str = ""
-    path: str = ""
-    # A page for people.
-    dashboard: bool = False
-    # Takes the cluster's own name as the name of its Kubernetes Service.
-    primary: bool = False
-    # False: only on the headless Service, for members among themselves.
-    published: bool = True
-    # A Service for each member as well, by which that very member is reached.
-    per_member: bool = False
-    # Clients show a random token, which is kept in a Secret.
-    token: bool = False
-    description: str = ""
+    id: str = field(metadata=named("Id, and name of the port.", 15))
+    port: int = field(metadata=spec("Port number.", minimum=1, maximum=65535))
+    protocol: str = field(default="TCP", metadata=spec("Transport protocol.", choices=("TCP", "UDP")))
+    scheme: str = field(
+        default="",
+        metadata=spec(
+            "URL scheme, such as http, as [discovery](../discovery.md) tells it. With https, checks and probes use "
+            "TLS.",
+            "no URL",
+            pattern="[a-z][a-z0-9+.-]*",
+            what="a URL scheme such as https",
+        ),
+    )
+    path: str = field(default="", metadata=spec("Path of the URL."))
+    dashboard: bool = field(default=False, metadata=spec("A page for people."))
+    primary: bool = field(
+        default=False,
+        metadata=spec(
+            "Its Kubernetes Service has the cluster's own name, in place of `<cluster>-<id>`. At most one, in one role."
+        ),
+    )
+    published: bool = field(
+        default=True, metadata=spec("Has a Service of its own. False: only for members among themselves.")
+    )
+    per_member: bool = field(
+        default=False,
+        metadata=spec("A Service for each member too, `<cluster>-<role>-<number>`. Only for a StatefulSet."),
+    )
+    token: bool = field(
+        default=False,
+        metadata=spec(
+            "Clients show a random token, which is kept in the Secret `<cluster>-tokens`; "
+            "members have it as `TOKEN_<ID>`."
+        ),
+    )
+    description: str = field(default="", metadata=spec("For people."))
 
 
 @dataclass(frozen=True)
 class HttpCheck:
-    """A GET on a member's port. With ``json``, the answer is that field of the body."""
+    """A GET on a member's port, with https where the service's scheme is https."""
 
-    service: str
-    path: str
-    json: str = ""
+    service: str = field(metadata=spec("Id of a service that the asked role offers.", quoted=True))
+    path: str = field(
+        default="/", metadata=spec("Path of the request.", pattern="/.*", what="a path that starts with /")
+    )
+    json: str = field(
+        default="", metadata=spec("The field of the JSON answer that counts, by dots.", "the whole answer")
+    )
 
 
 @dataclass(frozen=True)
 class Check:
-    """A question to one member of the app: by HTTP, by a command in its container, or by connecting."""
+    """A question to one member: exactly one of http, command and tcp."""
 
-    http: HttpCheck | None = None
-    command: tuple[str, ...] = ()
-    tcp: str = ""
+    http: HttpCheck | None = field(default=None, metadata=spec("A GET on a port of the member.", null=True))
+    command: tuple[str, ...] = field(
+        default=(),
+        metadata=spec(
+            "A command in the container; exit code 0 is yes, its output the answer. Placeholders are replaced."
+        ),
+    )
+    tcp: str = field(
+        default="",
+        metadata=spec("Id of a service whose port has to accept connections. Only for probes.", quoted=True),
+    )
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A kubelet probe. Times are in seconds."""
+    """A check by the kubelet. Times are in seconds."""
 
-    check: Check
-    initial_delay: int = 0
-    period: int = 10
-    timeout: int = 5
-    failures: int = 3
+    check: Check = field(metadata=spec("What is asked.", inline=True))
+    initial_delay: int = field(default=0, metadata=spec("Seconds before the first probe.", minimum=0))
+    period: int = field(default=10, metadata=spec("Seconds between two probes.", minimum=1))
+    timeout: int = field(default=5, metadata=spec("Seconds for an answer.", minimum=1))
+    failures: int = field(default=3, metadata=spec("Failures in a row after which the probe has failed.", minimum=1))
 
 
 @dataclass(frozen=True)
 class Probes:
-    startup: Probe | None = None
-    readiness: Probe | None = None
-    liveness: Probe | None = None
+    """What the kubelet asks of the container."""
+
+    startup: Probe | None = field(default=None, metadata=spec("Until it succeeds, no other probe runs."))
+    readiness: Probe | None = field(default=None, metadata=spec("Whether clients may reach the member."))
+    liveness: Probe | None = field(
+        default=None,
+        metadata=spec("When it fails, the container restarts, so let it ask only what a restart mends."),
+    )
 
 
 @dataclass(frozen=True)
 class Health:
-    """The app's own word. ``members``: how many it counts. ``safe``: whether one of them may leave.
+    """The app's own word: that its members are there, and that one may go. A run asks the role's ready members."""
 
-    It is asked of every member of the role itself or, with ``at``, of the members of that role. ``counts``
-    are the roles whose members are counted together; empty: this role alone.
-    """
-
-    members: Check | None = None
-    safe: Check | None = None
-    at: str = ""
-    counts: tuple[str, ...] = ()
+    members: Check | None = field(
+        default=None,
+        metadata=spec(
+            "How many members the app counts, a whole number. A run waits until all that are asked say what is wanted.",
+            "ready pods count",
+        ),
+    )
+    safe: Check | None = field(
+        default=None,
+        metadata=spec("Whether a member may go without loss: true, or exit code 0.", "not asked"),
+    )
+    at: str = field(
+        default="",
+        metadata=spec("Id of the role whose ready members are asked, such as a master.", "the role's own", quoted=True),
+    )
+    counts: tuple[str, ...] = field(
+        default=(), metadata=spec("Ids of the roles whose members are counted together.", "this role alone")
+    )
 
 
 @dataclass(frozen=True)
 class LiveRole:
-    """Who a member is now, such as a leader: a question, what to take from its answer, and what to call that."""
+    """Who a ready member is now, such as a leader: a check, what to take from its answer, and what to call that."""
 
-    check: Check
-    match: str = ""
-    names: Mapping[str, str] = field(default_factory=dict)
+    check: Check = field(metadata=spec("What is asked.", inline=True))
+    match: str = field(
+        default="",
+        metadata=spec(
+            "Regular expression: its first group, or the whole match, is the answer. Where it does not match, "
+            "there is none.",
+            "the whole answer",
+        ),
+    )
+    names: Mapping[str, str] = field(default_factory=dict, metadata=spec("What to call an answer."))
 
 
 @dataclass(frozen=True)
 class LeaveStep:
-    """A step of leaving: asked or run in the member that leaves or, with ``at``, in one of that role that stays."""
+    """A step of leaving. Texts may contain $(member.name), $(member.ip), $(member.host) and $(remaining)."""
 
-    check: Check
-    at: str = ""
+    check: Check = field(metadata=spec("What is asked.", inline=True))
+    at: str = field(
+        default="",
+        metadata=spec(
+            "Id of the role in whose first ready member that stays the command runs.",
+            "in the member that leaves",
+            quoted=True,
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class Leave:
-    """How a member leaves. ``allowed`` may refuse, with its output as the reason, and changes nothing;
-    ``announce`` starts what has to happen and can be repeated; ``done``: nothing is left there."""
+    """How one member leaves."""
 
-    allowed: LeaveStep | None = None
-    announce: LeaveStep | None = None
-    done: LeaveStep | None = None
+    allowed: LeaveStep | None = field(
+        default=None,
+        metadata=spec(
+            "A command; exit code 0: the member may leave. Otherwise nothing is changed, and the output is the reason. "
+            "Only reads; runs also in check mode."
+        ),
+    )
+    announce: LeaveStep | None = field(
+        default=None,
+        metadata=spec("A command that starts the hand-over of what the member holds, or does it. Can be repeated."),
+    )
+    done: LeaveStep | None = field(
+        default=None,
+        metadata=spec("Exit code 0, or true: nothing is left there. Asked again and again until the time is over."),
+    )
 
 
 @dataclass(frozen=True)
 class Storage:
-    """A volume of every member, kept until its removal is confirmed.
+    """A volume of every member, kept until its removal is confirmed. Only for a StatefulSet."""
 
-    It is mounted at ``path``; or ``paths``, several directories, lie on it beside each other. With ``populate``
-    they start with what the image has there. ``block``: a raw device, which appears at ``path``.
-    """
-
-    id: str
-    path: str = ""
-    size: str = "1Gi"
-    storage_class: str = ""
-    paths: tuple[str, ...] = ()
-    populate: bool = False
-    block: bool = False
+    id: str = field(metadata=named("Id, and name of the claim.", 20))
+    path: str = field(
+        default="", metadata=absolute("Where it is mounted; of a block volume, the device.", "`paths` is required")
+    )
+    size: str = field(default="1Gi", metadata=amount("Size in bytes, a Kubernetes quantity."))
+    storage_class: str = field(default="", metadata=spec("Storage class.", "the default one"))
+    paths: tuple[str, ...] = field(
+        default=(),
+        metadata=spec(
+            "Several directories that lie beside each other on the volume, in place of `path`.",
+            pattern=r"/(.|\n)*",
+            what="absolute paths",
+        ),
+    )
+    populate: bool = field(
+        default=False,
+        metadata=spec("First copy to the volume, once, what the image has at these directories."),
+    )
+    block: bool = field(default=False, metadata=spec("A raw device at `path`, not a file system."))
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """A file that members read. ``data`` is written as YAML or as properties, ``text`` as it is."""
+    """A file that members read. When it changes, they restart one by one."""
 
-    name: str
-    path: str
-    format: str = "text"
-    text: str = ""
-    data: Mapping[str, Any] = field(default_factory=dict)
-    secret: bool = False
+    name: str = field(
+        metadata=spec("Name of the file, by which a cluster changes it.", pattern="[-._a-zA-Z0-9]+", what="a file name")
+    )
+    path: str = field(metadata=absolute("Absolute path of the file."))
+    format: str = field(
+        default="text",
+        metadata=spec("text: as it is. yaml, properties: written from `data`.", choices=("text", "yaml", "properties")),
+    )
+    text: str = field(default="", metadata=spec("Content of a file of format text."))
+    # Replaced by its text where a definition is read from a file: nothing that is read here has it.
+    source: Any = field(
+        default=None,
+        metadata=spec(
+            "A file in the definition's directory or below, whose text is the content: [programs](#programs). "
+            "Only in a definition that is read from a file."
+        ),
+    )
+    data: Mapping[str, Any] = field(
+        default_factory=dict, metadata=spec("Content of a file of format yaml or properties.")
+    )
+    secret: bool = field(default=False, metadata=spec("Keep it in a Secret."))
 
 
 @dataclass(frozen=True)
 class Resources:
-    """Kubernetes quantities; an empty one is not set. ``requests``, ``limits``: what is neither CPU nor memory."""
+    """What a member asks of its host, and may use at most. What is not set is not limited."""
 
-    cpu_request: str = ""
-    cpu_limit: str = ""
-    memory_request: str = ""
-    memory_limit: str = ""
-    requests: Mapping[str, str] = field(default_factory=dict)
-    limits: Mapping[str, str] = field(default_factory=dict)
+    cpu_request: str = field(default="", metadata=amount("CPUs that the host keeps for a member, such as 500m."))
+    cpu_limit: str = field(default="", metadata=amount("CPUs that a member may use."))
+    memory_request: str = field(
+        default="", metadata=amount("Memory that the host keeps for a member, in bytes, such as 512Mi.")
+    )
+    memory_limit: str = field(
+        default="", metadata=amount("Memory that a member may use, in bytes; with more it is stopped.")
+    )
+    requests: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=amount("Requests for anything but CPU and memory, by name of the resource."),
+    )
+    limits: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=amount("Limits for anything but CPU and memory, such as `nvidia.com/gpu`."),
+    )
 
 
 @dataclass(frozen=True)
 class Security:
-    """What a member's container may do. The defaults are what most apps need: nothing.
+    """What a member's container may do. Without it: nothing, as a user who is not root, with a read-only root."""
 
-    With ``run_as_root`` it runs as the user that the image names, who may be root.
-    """
-
-    run_as_user: int | None = None
-    run_as_group: int | None = None
-    fs_group: int | None = None
-    run_as_root: bool = False
-    privileged: bool = False
-    read_only_root: bool = True
-    writable_paths: tuple[str, ...] = ()
-    capabilities: tuple[str, ...] = ()
+    run_as_user: int | None = field(default=None, metadata=spec("Number of the user.", "the image's", minimum=1))
+    run_as_group: int | None = field(default=None, metadata=spec("Number of the group.", "the image's", minimum=1))
+    fs_group: int | None = field(default=None, metadata=spec("Number of the group that owns volumes.", minimum=1))
+    run_as_root: bool = field(default=False, metadata=spec("Run as the user that the image names, who may be root."))
+    privileged: bool = field(default=False, metadata=spec("May do on its host whatever root may."))
+    read_only_root: bool = field(default=True, metadata=spec("The image's files cannot be changed."))
+    writable_paths: tuple[str, ...] = field(
+        default=(), metadata=spec("Directories that are writable, empty at each start.")
+    )
+    capabilities: tuple[str, ...] = field(
+        default=(), metadata=spec("Linux capabilities besides none, such as NET_BIND_SERVICE.")
+    )
 
 
 @dataclass(frozen=True)
 class SecretKey:
-    """One value of an existing Secret."""
+    """One value of an existing Secret of the namespace."""
 
-    secret: str
-    key: str
+    secret: str = field(metadata=spec("Name of the Secret. May contain placeholders such as `$(cluster.name)`."))
+    key: str = field(metadata=spec("Key in the Secret."))
 
 
 @dataclass(frozen=True)
 class SecretMount:
-    """An existing Secret as a directory, one file for each of its keys."""
+    """An existing Secret, mounted as a directory with one file for each of its keys."""
 
-    id: str
-    secret: str
-    path: str
-    mode: str = "0440"
+    id: str = field(metadata=named("Id, by which a cluster may replace a Secret of the definition.", 20))
+    secret: str = field(metadata=spec("Name of the Secret. May contain placeholders such as `$(cluster.name)`."))
+    path: str = field(metadata=absolute("Absolute path of the directory."))
+    mode: str = field(default="0440", metadata=octal("Octal mode of the files, in quotes."))
 
 
 @dataclass(frozen=True)
 class ClaimMount:
     """An existing volume claim that every member of the role mounts."""
 
-    claim: str
-    path: str
-    read_only: bool = False
+    claim: str = field(metadata=spec("Name of the PersistentVolumeClaim."))
+    path: str = field(metadata=absolute("Where it is mounted."))
+    read_only: bool = field(default=False, metadata=spec("Members cannot write."))
 
 
 @dataclass(frozen=True)
 class FetchedFile:
-    """A file that a member fetches when it starts."""
+    """A file that a guest-configured member fetches when it starts."""
 
-    url: str
-    path: str
-    mode: str = "0644"
-    owner: str = ""
+    url: str = field(metadata=location("URL of the file."))
+    path: str = field(metadata=absolute("Absolute path of the file."))
+    mode: str = field(default="0644", metadata=octal("Octal mode of the file, in quotes."))
+    owner: str = field(
+        default="",
+        metadata=spec(
+            "Numbers of user and group, such as 1000:1000.",
+            pattern="[0-9]+(:[0-9]+)?",
+            what="numbers of a user and a group, such as 1000:1000",
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class GuestService:
-    """A service as start scripts know it, also one without a port. ``service``: the app's, where its id differs."""
+    """A service as start scripts know it, also one without a port."""
 
-    id: str
-    name: str = ""
-    exported_service: str = ""
-    service: str = ""
+    id: str = field(metadata=spec("Id of the service for the start script."))
+    name: str = field(default="", metadata=spec("Name for people."))
+    exported_service: str = field(default="", metadata=spec("What the service is for others, such as a Livy server."))
+    service: str = field(default="", metadata=spec("Id of the service in this definition.", "the same id"))
 
 
 @dataclass(frozen=True)
 class Guest:
-    """A config package in KubeDirector's form, and the events of which its start script is told.
+    """A config package in KubeDirector's form, by which members configure themselves. Only for a StatefulSet."""
 
-    ``role`` is the name that start scripts use; empty: the role's id.
-    """
-
-    package: str
-    events: tuple[str, ...] = GUEST_EVENTS
-    role: str = ""
-    services: tuple[GuestService, ...] = ()
+    package: str = field(metadata=location("URL of the package."))
+    events: tuple[str, ...] = field(
+        default=GUEST_EVENTS,
+        metadata=spec("Events of which the start script is told.", "all", choices=GUEST_EVENTS),
+    )
+    role: str = field(default="", metadata=spec("Name of the role for the start script.", "the role's id"))
+    services: tuple[GuestService, ...] = field(
+        default=(), metadata=spec("Services as the start script knows them.", key="id")
+    )
 
 
 @dataclass(frozen=True)
 class GuestApp:
-    """What the members' configmeta says of the whole app."""
+    """What guest-configured members are told of the whole app."""
 
-    distro: str = ""
-    schema_version: int = 7
+    distro: str = field(default="", metadata=spec("Id of the distribution.", "the app's name"))
+    schema_version: int = field(default=7, metadata=spec("Version of KubeDirector's configSchemaVersion.", minimum=1))
 
 
 @dataclass(frozen=True)
 class ApiRule:
-    """Objects of the Kubernetes API, in the cluster's own namespace, that members may use."""
+    """Objects of the Kubernetes API, of the cluster's own namespace, that members may use."""
 
-    groups: tuple[str, ...]
-    resources: tuple[str, ...]
-    verbs: tuple[str, ...]
+    groups: tuple[str, ...] = field(default=(), metadata=spec("API groups; an empty text is the core group."))
+    resources: tuple[str, ...] = field(
+        default=(), metadata=spec("Kinds of objects, in the plural, by name.", "one is required")
+    )
+    verbs: tuple[str, ...] = field(
+        default=(), metadata=spec("What members may do with them, such as get and list.", "one is required")
+    )
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A setting of the app that a cluster may change. Used in texts as ``$(parameters.NAME)``."""
+    """A setting of the app that a cluster may change. Used in texts as $(parameters.NAME)."""
 
-    name: str
-    type: str = "str"
-    default: Any = None
-    minimum: int | None = None
-    maximum: int | None = None
-    choices: tuple[Any, ...] = ()
-    # Whether it has to stay as it is while the cluster lives: members of two values do not work together.
-    fixed: bool = False
-    description: str = ""
+    name: str = field(
+        metadata=spec(
+            "Name.",
+            pattern="[a-z][a-z0-9_]*",
+            what="a name of lower-case letters, digits and underscores",
+        )
+    )
+    type: str = field(default="str", metadata=spec("Type of the value.", choices=tuple(PARAMETER_TYPES)))
+    default: Any = field(default=None, metadata=spec("Value where a cluster says nothing.", "a cluster has to say one"))
+    minimum: int | None = field(default=None, metadata=spec("Smallest value."))
+    maximum: int | None = field(default=None, metadata=spec("Largest value."))
+    choices: tuple[Any, ...] = field(default=(), metadata=spec("All values that are allowed.", "any"))
+    fixed: bool = field(
+        default=False,
+        metadata=spec(
+            "Whether it has to stay as it is while the cluster lives, since members of two values do not work "
+            "together. A run refuses a change before its own first one."
+        ),
+    )
+    description: str = field(default="", metadata=spec("For people, with the unit."))
 
 
 @dataclass(frozen=True)
 class Role:
     """Members of one kind."""
 
-    id: str
-    cardinality: Cardinality
-    controller: str = "StatefulSet"
-    image: str = ""
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    services: tuple[str, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
-    config_files: tuple[ConfigFile, ...] = ()
-    storage: tuple[Storage, ...] = ()
-    resources: Resources = field(default_factory=Resources)
-    probes: Probes = field(default_factory=Probes)
-    health: Health = field(default_factory=Health)
-    live_role: LiveRole | None = None
-    # Live roles whose members restart after the others.
-    restart_last: tuple[str, ...] = ()
-    leave: Leave = field(default_factory=Leave)
-    security: Security = field(default_factory=Security)
-    starts_after: tuple[str, ...] = ()
-    # Members start and stop one by one, in the order of their numbers.
-    ordered: bool = True
-    termination_grace_seconds: int = 30
-    # Run in the container before it is told to stop.
-    pre_stop: tuple[str, ...] = ()
-    # Host name of the only member.
-    hostname: str = ""
-    # Where the cluster's discovery ConfigMap is mounted; empty: nowhere.
-    discovery_path: str = ""
-    # Environment from the pod's own fields (downward API) and from existing Secrets.
-    env_fields: Mapping[str, str] = field(default_factory=dict)
-    secret_env: Mapping[str, SecretKey] = field(default_factory=dict)
-    secrets: tuple[SecretMount, ...] = ()
-    tty: bool = False
-    stdin: bool = False
-    # The image's first process is systemd.
-    systemd: bool = False
-    guest: Guest | None = None
-    config_meta: Mapping[str, str] = field(default_factory=dict)
+    id: str = field(metadata=named("Id. Controllers and headless Services are named `<cluster>-<id>`.", 20))
+    cardinality: Cardinality = field(
+        default=Cardinality(1, None),
+        metadata=spec(
+            "How many members a cluster may have: 1, 3, 2+, 0+, 1-5. A cluster that says nothing has the smallest "
+            "number.",
+            "1+",
+            pattern="[0-9]+(\\+|-[0-9]+)?",
+            what="a number of members such as 1, 3, 2+ or 1-5",
+        ),
+    )
+    controller: str = field(
+        default="StatefulSet", metadata=spec("Kind of the Kubernetes controller.", choices=CONTROLLERS)
+    )
+    image: str = field(default="", metadata=spec("Image. A cluster may name another.", "a cluster has to name one"))
+    command: tuple[str, ...] = field(
+        default=(), metadata=spec("Entry point. Placeholders are replaced.", "the image's")
+    )
+    args: tuple[str, ...] = field(default=(), metadata=spec("Arguments. Placeholders are replaced.", "the image's"))
+    services: tuple[str, ...] = field(default=(), metadata=spec("Ids of the services that members offer."))
+    env: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Environment variables. Placeholders are replaced.")
+    )
+    config_files: tuple[ConfigFile, ...] = field(
+        default=(), metadata=spec("[Files](#configuration-files) that members read.", key="name")
+    )
+    storage: tuple[Storage, ...] = field(default=(), metadata=spec("[Volumes](#volumes) of every member.", key="id"))
+    resources: Resources = field(
+        default_factory=Resources,
+        metadata=spec("What a member asks of its host, and may use at most: [resources](#resources).", "not limited"),
+    )
+    probes: Probes = field(
+        default_factory=Probes, metadata=spec("What the kubelet asks of the container: [probes](#checks-and-probes).")
+    )
+    health: Health = field(
+        default_factory=Health,
+        metadata=spec("How the [app says](#checks-and-probes) that its members are there.", "ready pods count"),
+    )
+    live_role: LiveRole | None = field(
+        default=None, metadata=spec("Who a ready member [is now](#checks-and-probes), such as a leader.", "not asked")
+    )
+    restart_last: tuple[str, ...] = field(
+        default=(),
+        metadata=spec(
+            "Live roles whose members [restart](#restarting), and leave where there is a choice, after the others. "
+            "Needs `live_role`."
+        ),
+    )
+    leave: Leave = field(
+        default_factory=Leave,
+        metadata=spec("How one member [leaves](#leaving).", "members leave when `health` allows it"),
+    )
+    security: Security = field(
+        default_factory=Security, metadata=spec("What the container [may do](#security).", "nothing")
+    )
+    starts_after: tuple[str, ...] = field(
+        default=(), metadata=spec("Ids of roles that have to be settled first.", "with the others, as listed")
+    )
+    ordered: bool = field(
+        default=True,
+        metadata=spec("Members start and stop one by one, in the order of their numbers. Only for a StatefulSet."),
+    )
+    termination_grace_seconds: int = field(
+        default=30, metadata=spec("Seconds that a member may take to stop.", minimum=1)
+    )
+    pre_stop: tuple[str, ...] = field(
+        default=(),
+        metadata=spec("A command in the container before it is told to stop. Placeholders are replaced."),
+    )
+    hostname: str = field(
+        default="",
+        metadata=spec(
+            "Fixed host name of the only member, `<hostname>.<cluster>-<role>.<namespace>.svc.<domain>`; "
+            "cardinality 1.",
+            "the pod's",
+            pattern=LABEL,
+            what="a host name",
+            longest=63,
+        ),
+    )
+    discovery_path: str = field(
+        default="",
+        metadata=absolute(
+            "Directory where the cluster's `members.json` and `hosts` are mounted, and kept current: "
+            "[discovery](../discovery.md).",
+            "not mounted",
+        ),
+    )
+    env_fields: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=spec("Environment variables from the pod's own fields (downward API): `NAME: status.podIP`."),
+    )
+    secret_env: Mapping[str, SecretKey] = field(
+        default_factory=dict,
+        metadata=spec("Environment variables from existing [Secrets](#secrets): `NAME: {secret: SECRET, key: KEY}`."),
+    )
+    secrets: tuple[SecretMount, ...] = field(
+        default=(), metadata=spec("Existing [Secrets](#secrets) that members mount as directories.", key="id")
+    )
+    tty: bool = field(default=False, metadata=spec("The container has a terminal."))
+    stdin: bool = field(default=False, metadata=spec("The container's standard input stays open."))
+    systemd: bool = field(
+        default=False,
+        metadata=spec(
+            "The image's first process is systemd: it runs as root, with `/run`, `/run/lock` and `/tmp` in memory."
+        ),
+    )
+    guest: Guest | None = field(
+        default=None,
+        metadata=spec("A [config package](#config-packages), by which members configure themselves."),
+    )
+    config_meta: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Told to guest-configured members of this role.")
+    )
 
 
 @dataclass(frozen=True)
 class App:
-    name: str
-    version: str
-    roles: tuple[Role, ...]
-    services: tuple[Service, ...] = ()
-    parameters: tuple[Parameter, ...] = ()
-    api_access: tuple[ApiRule, ...] = ()
-    config_meta: Mapping[str, str] = field(default_factory=dict)
-    guest: GuestApp = field(default_factory=GuestApp)
-    disruption_budget: str = "role"
-    description: str = ""
+    """An app definition: what an app is. Read by the filter baremetal.bigdata.app_render."""
+
+    name: str = field(metadata=named("Name of the app.", place="metadata"))
+    version: str = field(default="", metadata=spec("Version of the app, as `$(app.version)`.", place="metadata"))
+    description: str = field(default="", metadata=spec("For people.", place="metadata"))
+    services: tuple[Service, ...] = field(
+        default=(), metadata=spec("[Ports](#service) that members listen on.", key="id")
+    )
+    roles: tuple[Role, ...] = field(
+        default=(), metadata=spec("[Kinds](#role) of members.", "one is required", key="id")
+    )
+    parameters: tuple[Parameter, ...] = field(
+        default=(),
+        metadata=spec("[Settings](#parameter) that a cluster may change, used as `$(parameters.NAME)`.", key="name"),
+    )
+    api_access: tuple[ApiRule, ...] = field(
+        default=(),
+        metadata=spec("[Access](#access-to-the-api) of members to the Kubernetes API.", "they have no token"),
+    )
+    config_meta: Mapping[str, str] = field(default_factory=dict, metadata=spec("Told to all guest-configured members."))
+    guest: GuestApp = field(
+        default_factory=GuestApp,
+        metadata=spec("What [guest-configured](#config-packages) members are told of the whole app."),
+    )
+    disruption_budget: str = field(
+        default="role",
+        metadata=spec(
+            "Whose members stand in for one another, so that at most one of them is drained away at a time, and "
+            "`spread` keeps them apart. role: those of each role. cluster: those of all roles, where a seed and "
+            "a worker, say, hold copies of the same data. A DaemonSet's never count.",
+            choices=DISRUPTION_BUDGETS,
+        ),
+    )
 
     def role(self, name: str) -> Role:
         return next(role for role in self.roles if role.id == name)
@@ -376,65 +610,158 @@ class App:
 
 
 @dataclass(frozen=True)
-class RoleSettings:
-    """What a cluster says about one role. None and empty mean: as the definition says."""
+class VolumeSettings:
+    """What a cluster chooses of a volume of the definition. Fixed once members live."""
 
-    members: int
-    image: str = ""
-    resources: Resources = field(default_factory=Resources)
-    env: Mapping[str, str] = field(default_factory=dict)
-    config: Mapping[str, Any] = field(default_factory=dict)
-    storage: Mapping[str, Storage] = field(default_factory=dict)
-    node_selector: Mapping[str, str] = field(default_factory=dict)
-    tolerations: tuple[Mapping[str, Any], ...] = ()
-    affinity: Mapping[str, Any] = field(default_factory=dict)
-    spread: str = "soft"
-    secret_env: Mapping[str, SecretKey] = field(default_factory=dict)
-    secrets: tuple[SecretMount, ...] = ()
-    # Only for guest-configured members: values that no object but the guest's Secret holds.
-    secret_keys: Mapping[str, str] = field(default_factory=dict)
-    # Size of /dev/shm, a Kubernetes quantity.
-    shared_memory: str = ""
-    # An existing ServiceAccount, whose token members have, in place of the cluster's own.
-    service_account: str = ""
-    volumes: tuple[ClaimMount, ...] = ()
-    files: tuple[FetchedFile, ...] = ()
-    pod_labels: Mapping[str, str] = field(default_factory=dict)
-    pod_annotations: Mapping[str, str] = field(default_factory=dict)
-    service_labels: Mapping[str, str] = field(default_factory=dict)
-    service_annotations: Mapping[str, str] = field(default_factory=dict)
+    size: str = field(default="", metadata=amount("Size in bytes, a Kubernetes quantity.", "the definition's"))
+    storage_class: str = field(default="", metadata=spec("Storage class.", "the definition's"))
+
+
+@dataclass(frozen=True)
+class RoleSettings:
+    """What a cluster says about a role; the rest is as in the definition."""
+
+    members: int = field(
+        metadata=spec("Number of members, within the role's cardinality.", "its smallest number", minimum=0)
+    )
+    image: str = field(default="", metadata=spec("Image.", "the definition's"))
+    resources: Resources = field(
+        default_factory=Resources,
+        metadata=spec("[Resources](#resources), in place of the definition's.", "the definition's"),
+    )
+    env: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=spec(
+            "Further environment variables, and other values of those in the definition. Placeholders are replaced."
+        ),
+    )
+    config: Mapping[str, Any] = field(
+        default_factory=dict,
+        metadata=spec(
+            "By name of the configuration file: a mapping that is merged into `data` (null removes), or a text in "
+            "place of the text.",
+            "the definition's",
+        ),
+    )
+    storage: Mapping[str, Storage] = field(
+        default_factory=dict,
+        metadata=spec(
+            "By id of the volume: [its size and class](#volumes).",
+            "the definition's",
+            form="Mapping[str, VolumeSettings]",
+        ),
+    )
+    node_selector: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Labels of the nodes on which members run.")
+    )
+    tolerations: tuple[Mapping[str, Any], ...] = field(
+        default=(), metadata=spec("Kubernetes tolerations, as they are.")
+    )
+    affinity: Mapping[str, Any] = field(default_factory=dict, metadata=spec("Kubernetes affinity, as it is."))
+    spread: str = field(
+        default="soft",
+        metadata=spec(
+            "Over hosts and racks: soft prefers; hard and racks demand an even share for each host or rack; none "
+            "leaves it to Kubernetes.",
+            choices=SPREADS,
+        ),
+    )
+    secret_env: Mapping[str, SecretKey] = field(
+        default_factory=dict, metadata=spec("Environment variables from existing [Secrets](#secrets).")
+    )
+    secrets: tuple[SecretMount, ...] = field(
+        default=(),
+        metadata=spec(
+            "Existing [Secrets](#secrets) that members mount; one with an id of the definition replaces it.", key="id"
+        ),
+    )
+    secret_keys: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Values that only guest-configured members are told, by their Secret.")
+    )
+    shared_memory: str = field(
+        default="", metadata=amount("Size of `/dev/shm` in bytes, a Kubernetes quantity.", "the runtime's")
+    )
+    service_account: str = field(
+        default="", metadata=spec("An existing ServiceAccount, whose token members have.", "the cluster's own")
+    )
+    volumes: tuple[ClaimMount, ...] = field(
+        default=(), metadata=spec("Existing [claims](#volumes) that members mount.", key="path")
+    )
+    files: tuple[FetchedFile, ...] = field(
+        default=(),
+        metadata=spec(
+            "[Files](#config-packages) that members fetch. Only for a role with a config package.", key="path"
+        ),
+    )
+    pod_labels: Mapping[str, str] = field(default_factory=dict, metadata=spec("Further labels of the role's pods."))
+    pod_annotations: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Further annotations of the role's pods.")
+    )
+    service_labels: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Further labels of the role's client Services.")
+    )
+    service_annotations: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Further annotations of the role's client Services.")
+    )
 
 
 @dataclass(frozen=True)
 class ServiceSettings:
-    type: str = "ClusterIP"
-    node_port: int | None = None
+    """How a cluster offers a service."""
+
+    type: str = field(
+        default="ClusterIP", metadata=spec("Type of the Kubernetes Service.", "`service_type`", choices=SERVICE_TYPES)
+    )
+    node_port: int | None = field(
+        default=None,
+        metadata=spec("Fixed port on every node.", "Kubernetes' choice", minimum=NODE_PORTS[0], maximum=NODE_PORTS[1]),
+    )
 
 
 @dataclass(frozen=True)
 class Connections:
-    """Other objects of the namespace of which guest-configured members are told."""
+    """Objects of the namespace of which guest-configured members are told."""
 
-    clusters: tuple[str, ...] = ()
-    configmaps: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = ()
+    clusters: tuple[str, ...] = field(default=(), metadata=spec("Names of other app clusters."))
+    configmaps: tuple[str, ...] = field(default=(), metadata=spec("Names of ConfigMaps."))
+    secrets: tuple[str, ...] = field(default=(), metadata=spec("Names of Secrets."))
 
 
 @dataclass(frozen=True)
 class AppCluster:
-    """One cluster of an app."""
+    """Settings of a cluster: what one cluster of an app shall be. Read by the filter baremetal.bigdata.app_render."""
 
-    name: str
-    namespace: str
-    app: App
-    roles: Mapping[str, RoleSettings]
-    services: Mapping[str, ServiceSettings] = field(default_factory=dict)
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    connections: Connections = field(default_factory=Connections)
-    image_pull_secrets: tuple[str, ...] = ()
-    create_namespace: bool = True
-    dns_domain: str = "cluster.local"
+    name: str = field(
+        metadata=named(
+            "Name of the cluster: of its client Service, and the beginning of all other names.", place="metadata"
+        )
+    )
+    namespace: str = field(metadata=named("Namespace of all its objects.", 63, place="metadata"))
+    app: App = field(
+        metadata=spec("Name of the app, to be sure that the definition is the one that is meant.", "any", form="str")
+    )
+    roles: Mapping[str, RoleSettings] = field(metadata=spec("[Settings](#settings-of-a-role) by id of the role."))
+    services: Mapping[str, ServiceSettings] = field(
+        default_factory=dict, metadata=spec("[Settings](#settings-of-a-service) by id of the service.")
+    )
+    service_type: str = field(
+        default="ClusterIP", metadata=spec("Usual type of the client Services.", choices=SERVICE_TYPES)
+    )
+    parameters: Mapping[str, Any] = field(
+        default_factory=dict, metadata=spec("Values of the definition's parameters, by name.", "their defaults")
+    )
+    labels: Mapping[str, str] = field(
+        default_factory=dict, metadata=spec("Further labels of all its objects.", place="metadata")
+    )
+    connections: Connections = field(
+        default_factory=Connections,
+        metadata=spec("Objects of the namespace of which [guests](#config-packages) are told."),
+    )
+    image_pull_secrets: tuple[str, ...] = field(
+        default=(), metadata=spec("Names of Secrets with credentials for registries.")
+    )
+    create_namespace: bool = field(default=True, metadata=spec("Make the namespace where there is none."))
+    dns_domain: str = field(default="cluster.local", metadata=spec("DNS domain of the Kubernetes cluster."))
 
 
 def secret_mounts(role: Role, settings: RoleSettings) -> list[SecretMount]:

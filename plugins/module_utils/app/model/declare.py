@@ -1,0 +1,274 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a dataclass' fields are in a document: declared beside each field with ``spec``, read by a ``Builder``.
+
+A field's type and default say how it is read and whether it may be left out; ``spec`` says the rest. The JSON Schemas
+and the tables of docs/apps/definitions.md are written from the same declarations by docs/generate_definitions.py.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import cache
+from typing import Any, Callable, TypeVar
+
+from ...kube.quantity import PATTERN as QUANTITY_PATTERN
+from .reader import LABEL, Reader, show
+
+T = TypeVar("T")
+# Builds the value of one field. Takes the reader of the object, and what to take where the document says nothing.
+Read = Callable[[Reader, Any], Any]
+
+# What a field may be: a text, number and so on (``one``), a list or a mapping of them; and whether it may be None.
+_FORM = re.compile(r"(?:tuple\[(?P<list>.+), \.\.\.\]|Mapping\[str, (?P<map>.+)\]|(?P<one>\w+))(?P<optional> \| None)?")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a field is in a document, besides its type and its default. Without a bound there is none."""
+
+    # For people: Markdown, in sentences. ``without``: what holds where the field is left out, unless it is the default.
+    meaning: str
+    without: str = ""
+    # Of a text, or of each text of a list: a regular expression for all of it, and how a message names that.
+    pattern: str = ""
+    what: str = ""
+    longest: int = 0
+    # The text is to be in quotes: a number is something else in YAML, or a mistake.
+    quoted: bool = False
+    minimum: int | None = None
+    maximum: int | None = None
+    choices: tuple[str, ...] = ()
+    # Of a list: the attribute in which no two items may agree.
+    key: str = ""
+    # The fields of the part are among those of the object that holds it.
+    inline: bool = False
+    # A part that is there without a value is read as an empty one.
+    null: bool = False
+    # ``metadata`` or ``spec``, of what is a document.
+    place: str = "spec"
+    # The type in the document, where it is another.
+    form: str = ""
+
+
+def spec(
+    meaning: str,
+    without: str = "",
+    *,
+    pattern: str = "",
+    what: str = "",
+    longest: int = 0,
+    quoted: bool = False,
+    minimum: int | None = None,
+    maximum: int | None = None,
+    choices: tuple[str, ...] = (),
+    key: str = "",
+    inline: bool = False,
+    null: bool = False,
+    place: str = "spec",
+    form: str = "",
+) -> dict[str, Spec]:
+    """The metadata of a dataclass' field: see ``Spec``."""
+    return {
+        "spec": Spec(
+            meaning, without, pattern, what, longest, quoted, minimum, maximum, choices, key, inline, null, place, form
+        )
+    }
+
+
+def named(meaning: str, longest: int = 40, place: str = "spec") -> dict[str, Spec]:
+    """A name of which names of objects are made."""
+    what = "a name of lower-case letters, digits and dashes that starts with a letter"
+    return spec(meaning, pattern=LABEL, what=what, longest=longest, place=place)
+
+
+def absolute(meaning: str, without: str = "") -> dict[str, Spec]:
+    return spec(meaning, without, pattern="/.*", what="an absolute path")
+
+
+def amount(meaning: str, without: str = "") -> dict[str, Spec]:
+    """A Kubernetes quantity, or a mapping to quantities."""
+    return spec(meaning, without, pattern=QUANTITY_PATTERN, what="a Kubernetes quantity such as 500m or 512Mi")
+
+
+def location(meaning: str) -> dict[str, Spec]:
+    return spec(meaning, pattern="(https?|file)://.+", what="a URL that starts with https://, http:// or file://")
+
+
+def octal(meaning: str) -> dict[str, Spec]:
+    return spec(meaning, pattern="0?[0-7]{3}", what='an octal mode in quotes, such as "0440"', quoted=True)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A declared field. ``shape``: ``one``, ``list`` or ``map``. ``kind``: the type of the value or of each item."""
+
+    name: str
+    spec: Spec
+    shape: str
+    kind: Any
+    optional: bool
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+    @property
+    def part(self) -> bool:
+        """Whether the value, or each item, is an object with declared fields."""
+        return hasattr(self.kind, "__dataclass_fields__") and not hasattr(self.kind, "parse")
+
+
+@cache
+def declared(kind: type) -> tuple[Field, ...]:
+    """The declared fields of a dataclass, in their order."""
+    names = {**vars(sys.modules["builtins"]), **vars(sys.modules[kind.__module__])}
+    result = []
+    for item in fields(kind):
+        says: Spec = item.metadata["spec"]
+        form = _FORM.fullmatch(says.form or str(item.type))
+        if not form:
+            raise TypeError(f"{kind.__name__}.{item.name}: {item.type}")
+        shape = "list" if form["list"] else "map" if form["map"] else "one"
+        of = form[shape]
+        default = item.default if item.default_factory is MISSING else item.default_factory()
+        result.append(
+            Field(
+                item.name,
+                says,
+                shape,
+                Mapping if of.startswith("Mapping") else names[of],
+                bool(form["optional"]),
+                default,
+            )
+        )
+    return tuple(result)
+
+
+class Builder:
+    """Builds dataclasses from plain data as their fields are declared.
+
+    ``checks``: by class, what a declaration cannot say of one object. It is told the reader and the object.
+    """
+
+    def __init__(self, checks: Mapping[type, Callable[[Reader, Any], None]]):
+        self.checks = checks
+        self.plans: dict[type, list[tuple[Field, Read]]] = {}
+
+    def plan(self, kind: type) -> list[tuple[Field, Read]]:
+        if kind not in self.plans:
+            self.plans[kind] = [(item, self._read(item)) for item in declared(kind)]
+        return self.plans[kind]
+
+    def values(self, kind: type, reader: Reader, given: Mapping[str, Any], place: str = "spec") -> dict[str, Any]:
+        """The values of the fields at a place of a document, besides those given."""
+        return {
+            item.name: read(reader, item.default)
+            for item, read in self.plan(kind)
+            if item.spec.place == place and item.name not in given
+        }
+
+    def field(self, kind: type, field: str, reader: Reader, default: Any) -> Any:
+        """The value of one field, or the default where the document says nothing."""
+        return next(read(reader, default) for item, read in self.plan(kind) if item.name == field)
+
+    def build(self, kind: type[T], reader: Reader, given: Mapping[str, Any] | None = None) -> T:
+        """An object. ``given``: values that are known already."""
+        values = {item.name: read(reader, item.default) for item, read in self.plan(kind)
+                  if not given or item.name not in given}  # fmt: skip
+        result = kind(**values, **(given or {}))
+        if kind in self.checks:
+            self.checks[kind](reader, result)
+        return result
+
+    def whole(self, kind: type[T], reader: Reader) -> T:
+        """An object that is all that its reader reads: other fields are unknown ones."""
+        result = self.build(kind, reader)
+        reader.done()
+        return result
+
+    def _read(self, item: Field) -> Read:
+        if item.part:
+            return self._part(item)
+        field, says = item.name, item.spec
+        if item.shape == "map":
+            if item.kind is not str:
+                return lambda reader, default: reader.mapping(field)
+            if says.pattern:
+                return lambda reader, default: {
+                    str(key): part.text(str(key), "", says.pattern, says.what)
+                    for part in [reader.section(field)]
+                    for key in part.data
+                }
+            return lambda reader, default: reader.texts(field)
+        if item.shape == "list":
+            if item.kind is not str:
+                return lambda reader, default: tuple(reader.items(field))
+            return lambda reader, default: _strings(reader, item, default)
+        if item.kind is str and says.choices:
+            return lambda reader, default: reader.choice(field, says.choices, default)
+        if item.kind is str:
+            return lambda reader, default: reader.text(
+                field, None if default is MISSING else default, says.pattern, says.what, says.longest
+            )
+        if item.kind is bool:
+            return lambda reader, default: reader.boolean(field, default)
+        if item.kind is int:
+            low = -(2**62) if says.minimum is None else says.minimum
+            return lambda reader, default: reader.integer(
+                field, 0 if default is MISSING else default, low, says.maximum
+            )
+        if hasattr(item.kind, "parse"):
+            return lambda reader, default: _parsed(reader, item, default)
+        return lambda reader, default: reader.raw(field, default)
+
+    def _part(self, item: Field) -> Read:
+        field, kind = item.name, item.kind
+
+        def every(reader: Reader, default: Any) -> dict[str, Any]:
+            return {
+                str(key): self.whole(kind, Reader(value, reader.at(f"{field}.{key}"), reader.problems))
+                for key, value in reader.mapping(field).items()
+            }
+
+        def one(reader: Reader, default: Any) -> Any:
+            if item.optional and reader.raw(field) is None and not (item.spec.null and field in reader.data):
+                return None
+            return self.whole(kind, reader.section(field))
+
+        if item.shape == "list":
+            return lambda reader, default: reader.each(field, lambda part: self.build(kind, part), item.spec.key)
+        if item.shape == "map":
+            return every
+        if item.spec.inline:
+            return lambda reader, default: self.build(kind, reader)
+        return one
+
+
+def _strings(reader: Reader, item: Field, default: Any) -> tuple[str, ...]:
+    if default and reader.raw(item.name) is None:
+        return tuple(default)
+    values = reader.strings(item.name)
+    for value in values:
+        if item.spec.choices and value not in item.spec.choices:
+            reader.problem(item.name, "some of " + ", ".join(item.spec.choices), show(value))
+        if item.spec.pattern and not re.fullmatch(item.spec.pattern, value):
+            reader.problem(item.name, item.spec.what, show(value))
+    return values
+
+
+def _parsed(reader: Reader, item: Field, default: Any) -> Any:
+    """A text with a meaning of its own, such as a cardinality, which the type's ``parse`` reads."""
+    value = reader.raw(item.name)
+    text = reader.text(item.name)
+    if value is None or isinstance(value, (bool, Mapping, list, tuple)):
+        return default
+    try:
+        return item.kind.parse(text)
+    except ValueError:
+        reader.problem(item.name, item.spec.what, show(text))
+        return item.kind(0, None)
