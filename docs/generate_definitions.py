@@ -87,10 +87,6 @@ RULES: dict[type, dict[str, Any]] = {
         **when({"block": {"const": True}}, {"required": ["path"], "properties": {"populate": {"const": False}}}),
     },
 }
-# What a cluster says of these is taken from the definition where it says nothing.
-OPTIONAL = {(types.RoleSettings, "members"), (types.AppCluster, "app"), (types.AppCluster, "roles")}
-# What a definition or a cluster says decides these, not the model's default.
-DECIDED = {(types.ServiceSettings, "type")}
 
 
 def merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
@@ -122,10 +118,12 @@ def key(kind: type) -> str:
     return words(kind).lower().replace(" ", "_")
 
 
-def written(kind: type, item: Field) -> Any:
-    """The default as it is written in a document; None where there is none to write."""
-    if item.part or (kind, item.name) in DECIDED or not isinstance(item.default, (str, int, bool)):
-        return "1+" if isinstance(item.default, types.Cardinality) else None
+def written(item: Field) -> Any:
+    """The default as it is written in a document; None where there is none to write, or the document decides."""
+    if isinstance(item.default, types.Cardinality):
+        return item.spec.without
+    if item.part or item.spec.without or not isinstance(item.default, (str, int, bool)):
+        return None
     return item.default if item.default != "" else None
 
 
@@ -159,17 +157,18 @@ def value(item: Field) -> dict[str, Any]:
     return {"type": "boolean"} if item.kind is bool else {}
 
 
-def schema_of(kind: type, item: Field) -> dict[str, Any]:
+def schema_of(item: Field) -> dict[str, Any]:
     """The schema of a field."""
     found = value(item)
     if item.shape == "list":
         found = {"type": "array", **({"items": found} if found else {})}
     if item.shape == "map":
         found = {"type": "object", **({"additionalProperties": found} if found else {})}
-    without = f" Without it: {plain(item.spec.without)}." if item.spec.without else ""
-    found["description"] = plain(item.spec.meaning) + without
-    if written(kind, item) is not None:
-        found["default"] = written(kind, item)
+    found["description"] = plain(item.spec.meaning)
+    if written(item) is not None:
+        found["default"] = written(item)
+    elif item.spec.without:
+        found["description"] += f" Without it: {plain(item.spec.without)}."
     return found
 
 
@@ -183,8 +182,8 @@ def object_of(kind: type, place: str = "spec") -> dict[str, Any]:
             inner = object_of(item.kind)
             found = merged(found, {name: part for name, part in inner.items() if name not in ("title", "description")})
             continue
-        found["properties"][item.name] = schema_of(kind, item)
-        if item.required and (kind, item.name) not in OPTIONAL:
+        found["properties"][item.name] = schema_of(item)
+        if item.required and not item.spec.without:
             found["required"].append(item.name)
     found = {"type": "object", "title": words(kind), "description": about(kind), **found}
     found["additionalProperties"] = False
@@ -226,15 +225,15 @@ def schema(kind: type) -> dict[str, Any]:
     }
 
 
-def without(kind: type, item: Field) -> str:
+def without(item: Field) -> str:
     """What holds where a field is left out, as Markdown."""
     if item.spec.without:
-        return f"`{item.spec.without}`" if item.spec.without == written(kind, item) else item.spec.without
+        return f"`{item.spec.without}`" if item.spec.without == written(item) else item.spec.without
     if item.required:
         return "required"
-    default = written(kind, item)
+    default = written(item)
     if default is not None:
-        return f"`{json.dumps(default).strip(chr(34))}`"
+        return f"`{json.dumps(default) if item.spec.quoted else json.dumps(default).strip(chr(34))}`"
     return "none" if item.part or item.shape != "one" else ""
 
 
@@ -247,7 +246,11 @@ def rows(kind: type, place: str) -> list[str]:
             meaning = item.spec.meaning
             if item.spec.choices:
                 meaning += " " + ", ".join(f"`{choice}`" for choice in item.spec.choices) + "."
-            cells = (f"`{item.name}`", meaning.replace("|", "\\|"), without(kind, item))
+            if item.spec.longest:
+                meaning += f" At most {item.spec.longest} characters."
+            if item.spec.maximum is not None:
+                meaning += f" {item.spec.minimum} to {item.spec.maximum}."
+            cells = (f"`{item.name}`", meaning.replace("|", "\\|"), without(item))
             lines.append("| " + " | ".join(cells).rstrip() + " |")
     return lines
 

@@ -16,8 +16,11 @@ from functools import cache
 from typing import Any, Callable, TypeVar
 
 from ...kube.quantity import PATTERN as QUANTITY_PATTERN
-from .reader import LABEL, Reader, show
+from .reader import Reader, show
 
+# RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
+# end in an ordinal and carry a hash in a label of 63 characters: 40 and 20 leave room for both.
+LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
 T = TypeVar("T")
 # Builds the value of one field. Takes the reader of the object, and what to take where the document says nothing.
 Read = Callable[[Reader, Any], Any]
@@ -30,7 +33,8 @@ _FORM = re.compile(r"(?:tuple\[(?P<list>.+), \.\.\.\]|Mapping\[str, (?P<map>.+)\
 class Spec:
     """What a field is in a document, besides its type and its default. Without a bound there is none."""
 
-    # For people: Markdown, in sentences. ``without``: what holds where the field is left out, unless it is the default.
+    # For people: Markdown, in sentences. ``without``: what holds where the field is left out, if not the default does;
+    # a field without a default may then be left out of a document too.
     meaning: str
     without: str = ""
     # Of a text, or of each text of a list: a regular expression for all of it, and how a message names that.
@@ -185,7 +189,7 @@ class Builder:
             self.checks[kind](reader, result)
         return result
 
-    def whole(self, kind: type[T], reader: Reader) -> T:
+    def complete(self, kind: type[T], reader: Reader) -> T:
         """An object that is all that its reader reads: other fields are unknown ones."""
         result = self.build(kind, reader)
         reader.done()
@@ -231,14 +235,14 @@ class Builder:
 
         def every(reader: Reader, default: Any) -> dict[str, Any]:
             return {
-                str(key): self.whole(kind, Reader(value, reader.at(f"{field}.{key}"), reader.problems))
+                str(key): self.complete(kind, Reader(value, reader.at(f"{field}.{key}"), reader.problems))
                 for key, value in reader.mapping(field).items()
             }
 
         def one(reader: Reader, default: Any) -> Any:
             if item.optional and reader.raw(field) is None and not (item.spec.null and field in reader.data):
                 return None
-            return self.whole(kind, reader.section(field))
+            return self.complete(kind, reader.section(field))
 
         if item.shape == "list":
             return lambda reader, default: reader.each(field, lambda part: self.build(kind, part), item.spec.key)

@@ -12,12 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
-from ...kube.quantity import PATTERN as QUANTITY_PATTERN
-
-# RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
-# end in an ordinal and carry a hash in a label of 63 characters: 40 and 20 leave room for both.
-LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
-
 
 @dataclass(frozen=True)
 class Problem:
@@ -100,13 +94,6 @@ class Reader:
         elif longest and len(value) > longest:
             self.problem(name, f"at most {longest} characters", f"{len(value)}: {show(value)}")
         return value
-
-    def name(self, name: str, longest: int = 40) -> str:
-        what = "a name of lower-case letters, digits and dashes that starts with a letter"
-        return self.text(name, None, LABEL, what, longest)
-
-    def quantity(self, name: str) -> str:
-        return self.text(name, "", QUANTITY_PATTERN, "a Kubernetes quantity such as 500m or 512Mi")
 
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
         value = self.text(name, default)

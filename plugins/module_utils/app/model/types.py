@@ -14,8 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .declare import absolute, amount, location, named, octal, spec
-from .reader import LABEL
+from .declare import LABEL, absolute, amount, location, named, octal, spec
 
 API_VERSION = "bigdata.baremetal/v1alpha1"
 CONTROLLERS = ("StatefulSet", "Deployment", "ReplicationController", "DaemonSet")
@@ -740,7 +739,9 @@ class AppCluster:
     app: App = field(
         metadata=spec("Name of the app, to be sure that the definition is the one that is meant.", "any", form="str")
     )
-    roles: Mapping[str, RoleSettings] = field(metadata=spec("[Settings](#settings-of-a-role) by id of the role."))
+    roles: Mapping[str, RoleSettings] = field(
+        metadata=spec("[Settings](#settings-of-a-role) by id of the role.", "as the definition says")
+    )
     services: Mapping[str, ServiceSettings] = field(
         default_factory=dict, metadata=spec("[Settings](#settings-of-a-service) by id of the service.")
     )

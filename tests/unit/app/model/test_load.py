@@ -109,6 +109,11 @@ BAD_APPS = [
     ("spec.roles.0.probes.readiness.http.path", "ok", "a path that starts with /"),
     ("spec.roles.0.probes.readiness.tcp", "api", "exactly one of http, command and tcp, found http and tcp"),
     ("spec.roles.0.probes.readiness.http.service", "data", "spec.roles[0].probes.readiness: expected a service"),
+    (
+        "spec.roles.0.health.safe",
+        {"command": ["x"], "htp": {}},
+        "one of command, http, tcp, found an unknown field. Did",
+    ),
     ("spec.roles.0.health.safe", {"tcp": "api"}, "expected http or command, found tcp"),
     ("spec.roles.0.config_files.0.text", "hello", "expected data in a file of format yaml"),
     ("spec.roles.0.config_files.0.path", "etc/a", "an absolute path"),

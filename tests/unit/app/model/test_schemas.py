@@ -20,6 +20,7 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import load
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.types import SPREADS
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.contract import RUN_TIME_PLACEHOLDERS
 from test_load import APP, BAD_APPS, BAD_CLUSTERS, CLUSTER, changed
@@ -172,6 +173,11 @@ def test_what_has_to_be_a_whole_number_of_members():
     assert problems("App", changed(APP, "spec.roles.0.cardinality", True))
     for good in (1, "3", "2+", "0+", "1-5"):
         assert problems("App", changed(APP, "spec.roles.0.cardinality", good)) == []
+
+
+@pytest.mark.parametrize("spread", SPREADS)
+def test_every_spread_is_valid(spread):
+    assert problems("AppCluster", changed(CLUSTER, "spec.roles.worker.spread", spread)) == []
 
 
 def test_a_source_is_a_path_in_the_definitions_directory_and_stands_alone():
