@@ -5,6 +5,7 @@ tables of the reference are those of the declarations.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import importlib.util
 import json
@@ -178,6 +179,16 @@ def test_what_has_to_be_a_whole_number_of_members():
 @pytest.mark.parametrize("spread", SPREADS)
 def test_every_spread_is_valid(spread):
     assert problems("AppCluster", changed(CLUSTER, "spec.roles.worker.spread", spread)) == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "taken"), [("500m", True), ("1P", True), ("1e3", True), ("1.5Gi", True), ("1Q", False)]
+)
+def test_a_quantity_is_one_for_the_schema_and_the_loader(amount, taken):
+    cluster = changed(CLUSTER, "spec.roles.worker.resources", {"memory_limit": amount})
+    assert (problems("AppCluster", cluster) == []) == taken
+    with contextlib.nullcontext() if taken else pytest.raises(AppError):
+        load_cluster(cluster, load_app(APP))
 
 
 def test_a_source_is_a_path_in_the_definitions_directory_and_stands_alone():
