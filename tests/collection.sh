@@ -38,7 +38,7 @@ ansible-galaxy collection install --offline --no-deps -p "$work/collections" "$a
 run() { ansible-playbook -i "$root/inventories/lab" "$@" >"$work/log" 2>&1 || { cat "$work/log"; fail "ansible-playbook $*"; }; }
 run baremetal.bigdata.site --syntax-check
 run baremetal.bigdata.site --list-tasks
-for task in "baremetal.bigdata.preflight :" "Run Hazelcast"; do
+for task in "baremetal.bigdata.preflight :" "Run the apps that the inventory enables"; do
     grep -q "$task" "$work/log" || { cat "$work/log"; fail "expected the task '$task' in baremetal.bigdata.site"; }
 done
 

@@ -49,6 +49,7 @@ from typing import Any
 from ..module_utils.app.model.load import load_app, load_cluster
 from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render.objects import stages
+from ..module_utils.app.settings import name_of
 from ..plugin_utils.guest_agent import agent_programs
 
 
@@ -56,8 +57,9 @@ def app_problems(definition: Any, cluster: Any, names: Mapping[str, str] | None 
     try:
         stages(load_cluster(cluster, load_app(definition)), agent_programs())
     except AppError as error:
-        known = names or {}
-        return [str(dataclasses.replace(item, path=known.get(item.path, item.path))) for item in error.problems]
+        said = [str(dataclasses.replace(item, path=name_of(item.path, names or {}))) for item in error.problems]
+        # One variable may go to several places, and its problem is said once.
+        return list(dict.fromkeys(said))
     return []
 
 

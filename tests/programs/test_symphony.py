@@ -23,12 +23,6 @@ DEFINITION = read(str(ROLE / "files/app.yml"))[0].data
 SCRIPT = (ROLE / "files/symphony.sh").read_text()
 
 
-def test_every_problem_can_be_named_by_a_variable_of_the_role():
-    names = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__symphony_names"]
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    assert set(names.values()) <= set(defaults)
-
-
 def test_the_cluster_renders_as_recorded():
     settings = yaml.safe_load((FIXTURES / "symphony-settings.yml").read_text())
     found = render(load_cluster(settings, load_app(DEFINITION)))

@@ -6,7 +6,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from ansible_collections.baremetal.bigdata.plugins.modules import hazelcast_map
 
 ROLE = Path(__file__).parents[2] / "roles/hazelcast"
@@ -49,9 +48,3 @@ def test_a_plan_does_not_expect_what_it_did_not_write():
     assert (
         hazelcast_map.verdict({"members": 4, "found": 0, "lost": [0], "addresses": []}, params, check_mode=True) == ""
     )
-
-
-def test_every_problem_can_be_named_by_a_variable_of_the_role():
-    names = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__hazelcast_names"]
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    assert set(names.values()) <= set(defaults)

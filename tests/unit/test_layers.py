@@ -28,6 +28,7 @@ LAYERS = {
     "app.contract": (),
     "app.compare": ("app.model",),
     "app.render": ("app.model", "app.contract", "app.compare"),
+    "app.settings": ("app.model", "app.render"),
     "app.run": ("app", "kube", "discovery"),
     "discovery": ("kube",),
     "host": ("kube.quantity",),

@@ -222,12 +222,6 @@ def test_the_controllers_program_as_members_run_it(tmp_path, arguments, code, wo
     assert words in done.stderr
 
 
-def test_every_problem_can_be_named_by_a_variable_of_the_role():
-    names = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__spark_names"]
-    defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    assert set(names.values()) <= set(defaults)
-
-
 def test_native_drivers_have_no_right_over_what_they_do_not_make():
     objects = yaml.safe_load((ROLE / "vars/main.yml").read_text())["__spark_native_objects"]
     (role,) = [item for item in objects if item["kind"] == "Role"]

@@ -93,9 +93,10 @@ def absolute(meaning: str, without: str = "") -> dict[str, Spec]:
     return spec(meaning, without, pattern="/.*", what="an absolute path")
 
 
-def amount(meaning: str, without: str = "") -> dict[str, Spec]:
-    """A Kubernetes quantity, or a mapping to quantities."""
-    return spec(meaning, without, pattern=QUANTITY_PATTERN, what="a Kubernetes quantity such as 500m or 512Mi")
+def amount(meaning: str, without: str = "", needed: bool = False) -> dict[str, Spec]:
+    """A Kubernetes quantity, or a mapping to quantities. An empty text is none, and refused where one is *needed*."""
+    pattern = QUANTITY_PATTERN if needed else f"({QUANTITY_PATTERN})?"
+    return spec(meaning, without, pattern=pattern, what="a Kubernetes quantity such as 500m or 512Mi")
 
 
 def location(meaning: str) -> dict[str, Spec]:

@@ -241,7 +241,7 @@ class Storage:
     path: str = field(
         default="", metadata=absolute("Where it is mounted; of a block volume, the device.", "`paths` is required")
     )
-    size: str = field(default="1Gi", metadata=amount("Size in bytes, a Kubernetes quantity."))
+    size: str = field(default="1Gi", metadata=amount("Size in bytes, a Kubernetes quantity.", needed=True))
     storage_class: str = field(default="", metadata=spec("Storage class.", "the default one"))
     paths: tuple[str, ...] = field(
         default=(),

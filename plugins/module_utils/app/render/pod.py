@@ -178,7 +178,8 @@ def _quantities(defined: Resources, chosen: Resources) -> dict[str, Any]:
             if value:
                 result.setdefault(key, {})[what] = value
         for name, value in {**getattr(defined, key), **getattr(chosen, key)}.items():
-            result.setdefault(key, {})[name] = value
+            if value:
+                result.setdefault(key, {})[name] = value
     return result
 
 

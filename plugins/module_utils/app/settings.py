@@ -1,0 +1,151 @@
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the variables of an app's role to the settings of a cluster (``kind: AppCluster``). Pure functions.
+
+A role declares once where each of its variables goes::
+
+    hazelcast_replicas: spec.roles.member.members
+    hazelcast_memory: [spec.roles.member.resources.memory_request, spec.roles.member.resources.memory_limit]
+    hazelcast_config: spec.roles.member.config[hazelcast.yaml].hazelcast
+    __hazelcast_spread: {place: spec.roles.member.spread, named: hazelcast_spread}
+
+From that follow the settings, the types of values that come as texts (``-e name=value``), and what messages call a
+field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .model.reader import AppError, Problem, show
+from .model.types import API_VERSION
+from .render.text import merge
+
+_PART = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
+_TRUE, _FALSE = ("true", "yes", "on", "y", "t", "1"), ("false", "no", "off", "n", "f", "0")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a variable's value goes. ``named``: what a message calls it."""
+
+    variable: str
+    named: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A cluster's settings, and what messages call their fields: path -> variable."""
+
+    cluster: dict[str, Any]
+    names: dict[str, str] = field(default_factory=dict)
+
+
+def parse_path(text: str) -> tuple[str, ...]:
+    """The keys of a path, such as ``spec.roles.member.config[site.conf]``. Raises ValueError for what is none."""
+    parts, end = [], 0
+    while end < len(text):
+        match = _PART.match(text, end)
+        if not match:
+            raise ValueError(f"expected a path such as spec.roles.member.members, found {text!r}")
+        parts.append(match.group(1) or match.group(2))
+        end = match.end()
+    return tuple(parts)
+
+
+def read_places(declared: Mapping[str, Any]) -> list[Place]:
+    """Every place of every variable. Raises ValueError for a declaration that makes no sense."""
+    places = []
+    for variable, where in declared.items():
+        entry = where if isinstance(where, Mapping) else {"place": where}
+        if not {"place"} <= set(entry) <= {"place", "named"}:
+            raise ValueError(f"{variable}: expected a path, several, or place and named; found {where!r}")
+        paths = [entry["place"]] if isinstance(entry["place"], str) else list(entry["place"])
+        places += [Place(variable, str(entry.get("named", variable)), parse_path(path)) for path in paths]
+    return places
+
+
+def type_of(path: Sequence[str], definition: Mapping[str, Any]) -> str:
+    """The type that a place wants of a text: ``int``, ``bool``, or empty where a text stays one."""
+    if tuple(path[:2]) == ("spec", "parameters") and len(path) == 3:
+        parameters = (definition.get("spec") or {}).get("parameters") or ()
+        return next((str(item.get("type", "str")) for item in parameters if item.get("name") == path[2]), "")
+    if tuple(path[:2]) == ("spec", "roles") and tuple(path[3:]) == ("members",):
+        return "int"
+    if tuple(path[:2]) == ("spec", "services") and tuple(path[3:]) == ("node_port",):
+        return "int"
+    return "bool" if tuple(path) == ("spec", "create_namespace") else ""
+
+
+def converted(value: Any, kind: str) -> Any:
+    """A text as the type that is wanted of it. What is no such text stays, for the message that refuses it."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip().lower()
+    if kind == "int" and re.fullmatch(r"-?[0-9]+", text):
+        return int(text)
+    if kind == "bool" and text in _TRUE + _FALSE:
+        return text in _TRUE
+    return value
+
+
+def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    *parents, last = path
+    for part in parents:
+        tree = tree.setdefault(part, {})
+    tree[last] = value
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The paths of everything in a tree that is no mapping itself."""
+    found: list[tuple[str, ...]] = []
+    for key, value in tree.items():
+        inner = (*path, str(key))
+        found += _leaves(value, inner) if isinstance(value, Mapping) and value else [inner]
+    return found
+
+
+def make_settings(
+    declared: Mapping[str, Any],
+    values: Mapping[str, Any],
+    definition: Mapping[str, Any],
+    dns_domain: str,
+    further: Any = None,
+    further_name: str = "",
+) -> Settings:
+    """Put *values* (variable -> value) into their places; *further*, an AppCluster in parts, is merged last.
+
+    Nothing and an empty mapping are left out, so is a node port of 0. Raises AppError where *further* is no mapping.
+    """
+    app = (definition.get("metadata") or {}).get("name")
+    cluster: dict[str, Any] = {
+        "apiVersion": API_VERSION,
+        "kind": "AppCluster",
+        "metadata": {},
+        "spec": {"app": app, "dns_domain": dns_domain},
+    }
+    names = {}
+    for place in read_places(declared):
+        names[".".join(place.path)] = place.named
+        value = converted(values[place.variable], type_of(place.path, definition))
+        if value is None or value == {} or (place.path[-1] == "node_port" and value == 0):
+            continue
+        _put(cluster, place.path, value)
+    if further:
+        if not isinstance(further, Mapping):
+            raise AppError([Problem(further_name, "a mapping with metadata and spec", show(further))])
+        cluster = merge(cluster, further)
+        names.update({".".join(path): f"{further_name}.{'.'.join(path)}" for path in _leaves(further)})
+    return Settings(cluster, names)
+
+
+def name_of(path: str, names: Mapping[str, str]) -> str:
+    """What the user calls a field: the variable whose place it is or lies in, and the way from there."""
+    for end in range(len(path), 0, -1):
+        if path[:end] in names and (end == len(path) or path[end] in ".["):
+            return names[path[:end]] + path[end:]
+    return path
