@@ -112,6 +112,10 @@ sanity: .collections $(VENV) ## ansible-test sanity
 collection: .collections $(VENV) ## The built collection: its content, and that it runs from another directory
 	tests/collection.sh
 
+.PHONY: controllers
+controllers: .collections $(VENV) ## The unit tests by a newer controller, the hosts' modules by an older Python, where these are there
+	tests/controllers.sh
+
 .PHONY: bench
 bench: .collections $(VENV) ## Measure against the budgets of docs/architecture.md
 	tests/bench/run.sh
@@ -129,7 +133,7 @@ clean: ## Remove exactly what make created here: labs, tools, built collections 
 	    BB_LAB="$${state#.}" $(MAKE) lab-down; \
 	done
 	@rm -rf .collections .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis baremetal-bigdata-*.tar.gz
-	@rm -rf $(VENV)
+	@rm -rf $(VENV) .venv-controller
 
 .PHONY: clean-cache
 clean-cache: ## Remove the cache: tools, built artifacts and images

@@ -233,6 +233,18 @@ class ActionModule(ActionBase):
 
 def check_value(name, value, spec, where):
     """Findings about one variable's type, choices and range."""
+    kind = spec.get("type")
+    written = None
+    if kind in ("list", "dict") and isinstance(value, str):
+        # Ansible's own validation would split it, and the roles take it as it is.
+        example = "[...]" if kind == "list" else "{...}"
+        written = f"write it as YAML, on the command line as -e '{{\"{name}\": {example}}}'"
+    elif kind == "str" and name.endswith("_mode") and not isinstance(value, str) and str(spec.get("default")).isdigit():
+        # 0770 without quotes is the number 504.
+        written = f'put it in quotes: {name}: "0770"'
+    if written:
+        expected = role_specs.expectation(name, spec)
+        return [Finding(INVENTORY, "variable_value", expected, f"{value!r} ({where})", written, ERROR)]
     validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
     if validated.error_messages:
         return [
@@ -245,7 +257,7 @@ def check_value(name, value, spec, where):
                 ERROR,
             )
         ]
-    return check_variable_range(name, spec.get("type", "str"), validated.validated_parameters[name], where)
+    return check_variable_range(name, validated.validated_parameters[name], where)
 
 
 def _is_template(value):

@@ -86,7 +86,7 @@ def join_configuration(
             "output without them. Run `kubeadm token create --print-join-command` on a control-plane host to see why."
         )
     arguments = [{"name": "node-ip", "value": node_address}]
-    if rack:
+    if str(rack):
         arguments.append({"name": "node-labels", "value": f"topology.kubernetes.io/zone={rack}"})
     document: dict[str, Any] = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
@@ -99,7 +99,7 @@ def join_configuration(
             }
         },
         "nodeRegistration": {
-            "name": node_name,
+            "name": str(node_name),
             "criSocket": "unix:///run/containerd/containerd.sock",
             "imagePullPolicy": "IfNotPresent",
             "kubeletExtraArgs": arguments,

@@ -43,6 +43,7 @@ CHECKS = {
     "hostname": ERROR,
     "hostname_differs": WARNING,
     "node_address": ERROR,
+    "rack": ERROR,
     "host_networks": ERROR,
     "kernel": ERROR,
     "cgroup": ERROR,

@@ -11,6 +11,8 @@ import re
 from .findings import ERROR, Finding, listed, make_finding
 from .inventory import LABEL, VERSION, Network, as_network, overlap
 
+# A label's value: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/.
+_LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 OVERLAY_BYTES = {"flannel": 50}
 # Interfaces that the cluster itself makes, on a host that already belongs to it.
 OWN_INTERFACES = ("lo", "flannel*", "cni*", "veth*", "kube-*", "nodelocaldns")
@@ -44,6 +46,7 @@ def check_host(host: str, roles: list[str], facts: dict, settings: dict) -> list
         _rule_kernel,
         _rule_network,
         _rule_artifacts,
+        _rule_rack,
         _rule_leftovers,
         _rule_version,
     ):
@@ -474,6 +477,21 @@ def _rule_artifacts(host):
             "to reach {}".format(fetch["url"]),
             fetch.get("error") or "HTTP status {}".format(fetch.get("status")),
             remedy,
+        )
+    ]
+
+
+def _rule_rack(host):
+    rack = host.settings.get("rack", "")
+    if not isinstance(rack, bool) and _LABEL_VALUE.fullmatch(str(rack)):
+        return []
+    return [
+        host.finding(
+            "rack",
+            "cluster_rack to be the value of a label: at most 63 letters, digits, dashes, dots and underscores, a "
+            "letter or digit at either end; in quotes where YAML would take it for something else",
+            repr(rack),
+            "correct cluster_rack",
         )
     ]
 

@@ -50,27 +50,39 @@ def check_variable_names(
     return findings
 
 
-def value_limits(name: str, kind: str) -> tuple[float, float] | None:
-    """The range that a name promises: counts of members are at least 1, ports are ports, amounts not negative."""
-    if kind not in ("int", "float"):
-        return None
-    if name.endswith("_replicas"):
-        return 1, float("inf")
-    if name.endswith("_port"):
-        return 1, 65535
-    if name.endswith(("_seconds", "_mb", "_gb", "_ms", "_count", "_minutes", "_hours", "_days")):
-        return 0, float("inf")
-    return None
+_ANY = float("inf")
+# What numbers of the site's roles may be, the lowest and the highest. Those of apps are held by their definitions.
+LIMITS: dict[str, tuple[float, float]] = {
+    "binaries_timeout_seconds": (1, _ANY),
+    "control_plane_certificate_days": (1, _ANY),
+    "control_plane_ca_certificate_days": (1, _ANY),
+    "control_plane_start_timeout_seconds": (1, _ANY),
+    "etcd_quota_backend_bytes": (0, _ANY),
+    "etcd_auto_compaction_hours": (0, _ANY),
+    "etcd_heartbeat_interval_ms": (1, _ANY),
+    "etcd_election_timeout_ms": (1, 50000),
+    "etcd_start_timeout_seconds": (1, _ANY),
+    "flannel_vxlan_port": (1, 65535),
+    "flannel_vxlan_vni": (1, 2**24 - 1),
+    "kubelet_join_timeout_seconds": (0, _ANY),
+    "mirror_certificate_days": (1, _ANY),
+    "preflight_etcd_fsync_p99_ms": (0, _ANY),
+    "preflight_max_clock_offset_seconds": (0, _ANY),
+    "preflight_min_mtu": (576, 65535),
+    "preflight_timeout_seconds": (0.1, _ANY),
+    "worker_join_timeout_seconds": (1, _ANY),
+}
 
 
-def check_variable_range(name: str, kind: str, value: object, where: str) -> list[Finding]:
-    limits = value_limits(name, kind)
+def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
+    """Whether a number is one that its variable may be. Of others nothing is known here."""
+    limits = LIMITS.get(name)
     if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return []
     low, high = limits
     if low <= value <= high:
         return []
-    text = f"at least {low}" if high == float("inf") else f"between {low} and {high}"
+    text = f"at least {low}" if high == _ANY else f"between {low} and {high}"
     return [
         make_finding(
             INVENTORY,

@@ -19,7 +19,6 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.report
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.variables import (
     check_variable_names,
-    check_variable_range,
 )
 
 SETTINGS = {
@@ -156,6 +155,12 @@ def test_healthy_site_has_no_findings(site):
 
 # (id of the check, path, value, host, severity, text in what was found)
 FAULTS = [
+    ("rack", "hosts|worker1|settings|rack", "Rack A", "worker1", ERROR, "'Rack A'"),
+    ("rack", "hosts|worker1|settings|rack", "dc1: r1", "worker1", ERROR, "dc1: r1"),
+    ("rack", "hosts|worker1|settings|rack", "dc1/r1", "worker1", ERROR, "dc1/r1"),
+    ("rack", "hosts|worker1|settings|rack", "a" * 64, "worker1", ERROR, "a" * 64),
+    ("rack", "hosts|worker1|settings|rack", "-a", "worker1", ERROR, "-a"),
+    ("rack", "hosts|worker1|settings|rack", True, "worker1", ERROR, "True"),
     ("groups", "groups|etcd", [], "inventory", ERROR, "none"),
     ("groups", "groups|cluster", ["cp1", "worker1"], "inventory", ERROR, "worker2"),
     ("groups", "groups|worker", ["worker1"], "inventory", ERROR, "neither: worker2"),
@@ -464,24 +469,6 @@ def test_variable_names(name, suggestion):
     for finding in found:
         assert suggestion in finding.remedy
         assert finding.found == f"{name} (group_vars/all.yml:3)"
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "value", "good"),
-    [
-        ("hazelcast_replicas", "int", 0, False),
-        ("hazelcast_replicas", "int", 1, True),
-        ("x_port", "int", 70000, False),
-        ("x_port", "int", 443, True),
-        ("x_timeout_seconds", "float", -1.0, False),
-        ("x_replicas", "str", "0", True),
-        ("x_level", "int", -5, True),
-    ],
-)
-def test_ranges_follow_from_names(name, kind, value, good):
-    found = check_variable_range(name, kind, value, "here")
-    assert (not found) is good
-    assert all(finding.severity == ERROR and str(value) in finding.found for finding in found)
 
 
 def test_a_hundred_hosts_take_no_time(site):

@@ -112,16 +112,16 @@ def yaml_text(value: Any, indent: int = 0) -> str:
 
 def _yaml_key(key: Any) -> str:
     text = str(key)
-    return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED else _quoted(text)
+    return text if _PLAIN.fullmatch(text) and text.lower() not in _RESERVED else quoted(text)
 
 
 def _inline(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
-    return _quoted(list(value) if isinstance(value, tuple) else value)
+    return quoted(list(value) if isinstance(value, tuple) else value)
 
 
-def _quoted(value: Any) -> str:
+def quoted(value: Any) -> str:
     """JSON, except that YAML knows no surrogate pairs: a character is one escape."""
     text = json.dumps(value, ensure_ascii=False)
     return re.sub(r"[^\x20-\x7e]", lambda found: _escape(ord(found.group())), text)

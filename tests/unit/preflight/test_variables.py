@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Values of variables: their ranges, and those that change on their way."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.baremetal.bigdata.plugins.action.preflight_report import check_value
+from ansible_collections.baremetal.bigdata.plugins.filter.yaml_scalar import yaml_scalar
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.variables import LIMITS, check_variable_range
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils import role_specs
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parents[3]
+APPS = {path.parents[1].name for path in ROOT.glob("roles/*/files/app.yml")} | {"app_cluster"}
+SITE = {
+    name: spec for role, spec in role_specs.load().items() if role not in APPS for name, spec in spec["options"].items()
+}
+
+
+def test_every_number_of_the_sites_roles_has_a_range_that_holds_its_default():
+    numbers = {name: spec for name, spec in SITE.items() if spec.get("type") in ("int", "float")}
+    assert set(LIMITS) == set(numbers)
+    for name, spec in numbers.items():
+        assert spec.get("default") is None or check_variable_range(name, spec["default"], "here") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "good"),
+    [
+        ("flannel_vxlan_port", 70000, False),
+        ("flannel_vxlan_port", 4789, True),
+        ("worker_join_timeout_seconds", -1, False),
+        ("etcd_auto_compaction_hours", 0, True),
+        # A documented default: an app's definition says what its ports may be.
+        ("hazelcast_node_port", 0, True),
+    ],
+)
+def test_numbers_out_of_their_range_are_refused(name, value, good):
+    found = check_variable_range(name, value, "here")
+    assert (not found) is good
+    assert all(str(value) in finding.found for finding in found)
+
+
+USE = re.compile(
+    r"(?<![\w.])(?P<name>[a-z_]+)\b(?P<after>\s*\|\s*(bool|int|float|string|to_json|default))?(?P<key>\s*:)?"
+)
+
+
+def uses() -> list[tuple[str, str]]:
+    """(file and line, variable) of every number and truth value of a role that is used as it comes."""
+    typed = {name for name, spec in SITE.items() if spec.get("type") in ("int", "float", "bool")}
+    found = []
+    for role in ROOT.glob("roles/*"):
+        for path in sorted([*role.glob("tasks/*.yml"), *role.glob("vars/*.yml"), *role.glob("templates/**/*.j2")]):
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                for match in USE.finditer("" if line.lstrip().startswith("#") else line):
+                    key = match["key"] and not line[: match.start()].strip(" -")
+                    if match["name"] in typed and not match["after"] and not key:
+                        found.append((f"{path.relative_to(ROOT)}:{number}", match["name"]))
+    return found
+
+
+def test_texts_of_the_command_line_become_numbers_and_truth_values_wherever_they_are_used():
+    """``-e control_plane_schedulable=false`` gives a text, and a text is true."""
+    assert uses() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("cluster_node_subnets", "10.0.0.0/8", "on the command line as -e '{\"cluster_node_subnets\": [...]}'"),
+        ("cluster_kubelet_config", "failSwapOn=false", "-e '{\"cluster_kubelet_config\": {...}}'"),
+        # What YAML makes of 0770.
+        ("storage_directory_mode", 504, 'put it in quotes: storage_directory_mode: "0770"'),
+    ],
+)
+def test_values_that_change_on_their_way_are_refused(name, value, expected):
+    (finding,) = check_value(name, value, SITE[name], "extra variable")
+    assert expected in finding.remedy
+    assert str(value) in finding.found
+
+
+@pytest.mark.parametrize(
+    "name", ["10", "007", "1e3", "on", "null", "No", "~", "", "prod: eu", "a b", "0x1F", "1_000", "#a", "- a"]
+)
+def test_names_that_yaml_takes_for_something_else_are_quoted(name):
+    assert yaml_scalar(name).startswith('"')
+    assert yaml.safe_load(f"name: {yaml_scalar(name)}") == {"name": name}
+
+
+@pytest.mark.parametrize(
+    "name", ["cp1", "node-1.example.org", "10.231.7.11", "10.244.0.0/16", "10.231.7.11:6443", "a=b/c"]
+)
+def test_names_that_everybody_reads_alike_stay_as_they_are(name):
+    assert yaml_scalar(name) == name
+    assert yaml.safe_load(f"{{name: {yaml_scalar(name)}}}") == {"name": name}
+
+
+@given(st.one_of(st.text(), st.integers(), st.from_regex(r"[-+.:0-9a-fxoTZ]{1,12}", fullmatch=True)))
+def test_a_text_is_read_back_as_that_text(value):
+    assert yaml.safe_load(f"[{yaml_scalar(value)}]") == [str(value)]
