@@ -22,10 +22,6 @@ import time
 import typing as t
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-try:
-    import yaml
-except ImportError:  # reported by load_kubeconfig, where it is needed
-    yaml = None  # type: ignore[assignment]
 from .config import ClusterAccess, tls_context
 from .errors import ConnectionLost, Expired, KubeApiError
 
