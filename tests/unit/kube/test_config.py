@@ -7,6 +7,8 @@ from __future__ import annotations
 import base64
 import json
 import os
+import sys
+import time
 
 import pytest
 import yaml
@@ -116,7 +118,13 @@ def test_the_default_is_in_the_home_directory(monkeypatch, tmp_path):
         (config({"server": ""}), "found ''"),
         (config({"certificate-authority": "gone.crt"}), "gone.crt cannot be read: No such file"),
         (config({"certificate-authority-data": "%%"}), "certificate-authority-data is not base64"),
+        (config({"server": "https://192.0.2.1:none"}), "expected https://HOST:PORT, found 'https://192.0.2.1:none'"),
         (config({"proxy-url": "socks5://proxy:1080"}), "expected http://HOST:PORT, found socks5://proxy"),
+        (config({"proxy-url": "proxy:3128"}), "expected http://HOST:PORT, found something else"),
+        (
+            config({"proxy-url": "http://me:secret-text/x@proxy:3128"}),
+            "expected http://HOST:PORT, found something else",
+        ),
         (config(user={"exec": {"command": "aws"}}), "the exec plugin 'aws' failed: malformed request"),
         (config(user={"auth-provider": {"name": "oidc"}}), "expected a token of the auth-provider 'oidc', found none"),
     ],
@@ -125,6 +133,25 @@ def test_what_is_wrong_is_named_without_its_secrets(write, content, message):
     text = refused(write(content))
     assert message in text
     assert "secret-text" not in text
+
+
+@pytest.mark.parametrize(
+    "user", [{"exec": {"command": "login", "apiVersion": "v1"}}, {"auth-provider": {"name": "oidc"}}]
+)
+def test_without_the_sdk_only_those_who_need_it_are_told_of_it(write, monkeypatch, user):
+    monkeypatch.setitem(sys.modules, "kubernetes.config", None)
+    assert load_kubeconfig(write(config(user={"token": "t"}))).token == "t"
+    assert "needs the Python package kubernetes: install it" in refused(write(config(user=user)))
+
+
+def test_an_auth_provider_gives_its_token(write):
+    claims = (
+        base64.urlsafe_b64encode(json.dumps({"sub": "me", "exp": time.time() + 3600}).encode()).decode().rstrip("=")
+    )
+    provider = {"name": "oidc", "config": {"id-token": f"e30.{claims}.c2ln"}}
+    access = load_kubeconfig(write(config(user={"auth-provider": provider})))
+    assert access.token == f"e30.{claims}.c2ln"
+    assert access.renew is not None
 
 
 def test_a_certificate_without_its_key_is_explained():
