@@ -14,6 +14,7 @@ options:
       - Unset means the environment variable E(K8S_AUTH_KUBECONFIG), then E(KUBECONFIG) (several files
         may be given there, separated by colons), then C(~/.kube/config).
       - Users may have a client certificate, a token, a token file, a name and a password, or a credential plugin.
+      - A cluster's C(proxy-url) may be of kind C(http://), no other.
       - The server's certificate is verified, unless the kubeconfig itself says C(insecure-skip-tls-verify).
       - Users with C(exec) or C(auth-provider) need the Python package C(kubernetes), commands in containers and
         forwarded ports C(websocket-client).
@@ -25,4 +26,5 @@ options:
     type: str
 requirements:
   - PyYAML on the host where the module runs
+  - kubernetes there, where the kubeconfig's user has C(exec) or C(auth-provider)
 """

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import socket
 import subprocess
 import sys
@@ -20,6 +23,12 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.errors impo
 from loopback_api import ADMIN_TOKEN, write_kubeconfig
 
 V1 = "client.authentication.k8s.io/v1"
+ANSIBLE_INVENTORY = str(Path(sys.executable).with_name("ansible-inventory"))
+
+
+def write_inventory(path, kubeconfig, namespace):
+    settings = {"plugin": "baremetal.bigdata.app_members", "kubeconfig": kubeconfig, "namespaces": [namespace]}
+    path.write_text(yaml.safe_dump({**settings, "racks": False}))
 
 
 @pytest.fixture
@@ -37,9 +46,9 @@ def kubeconfig(api_server, tmp_path):
 def plugin(tmp_path):
     """A user with an exec plugin: a script that gives a token, the first `wrong` times one that nobody knows."""
 
-    def make(wrong=0, ends=0, says=None, **more):
+    def make(wrong=0, ends=0, says=None, status=None, **more):
         script, calls = tmp_path / "login.py", tmp_path / "calls"
-        status = {"token": ADMIN_TOKEN}
+        status = status or {"token": ADMIN_TOKEN}
         script.write_text(
             "import json, os, sys\n"
             f"calls = open({str(calls)!r}, 'a+'); calls.seek(0); number = len(calls.read()); calls.write('x')\n"
@@ -89,14 +98,9 @@ def test_an_exec_plugin_logs_in_for_the_inventory(api_server, kubeconfig, plugin
         {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
     )
     inventory = tmp_path / "app_members.yml"
-    settings = {
-        "plugin": "baremetal.bigdata.app_members",
-        "kubeconfig": kubeconfig(plugin()),
-        "namespaces": [namespace],
-    }
-    inventory.write_text(yaml.safe_dump({**settings, "racks": False}))
+    write_inventory(inventory, kubeconfig(plugin()), namespace)
     done = subprocess.run(
-        [str(Path(sys.executable).with_name("ansible-inventory")), "-i", str(inventory), "--list"],
+        [ANSIBLE_INVENTORY, "-i", str(inventory), "--list"],
         env=api_server.ansible_env(),
         capture_output=True,
         text=True,
@@ -125,6 +129,13 @@ def test_a_token_that_expired_is_asked_for_again_by_a_stream(api_server, node, k
     assert plugin.calls() == 2
 
 
+def test_a_plugin_may_give_a_certificate(api_server, kubeconfig, plugin):
+    certificate, key = ((api_server.directory / f"admin.{kind}").read_text() for kind in ("crt", "key"))
+    user = plugin(status={"clientCertificateData": certificate, "clientKeyData": key})
+    with KubeApi(load_kubeconfig(kubeconfig(user))) as api:
+        assert whoami(api)["username"] == "admin-by-certificate"
+
+
 def test_a_token_that_nobody_knows_is_asked_for_once_more_and_then_refused(kubeconfig, plugin):
     with KubeApi(load_kubeconfig(kubeconfig(plugin(wrong=9)))) as api, pytest.raises(KubeApiError) as error:
         api.get("/api/v1/namespaces/default")
@@ -142,6 +153,8 @@ OTHER = {"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCred
         ({"says": "no JSON, but a secret"}, "failed: failed to decode process output"),
         ({"says": json.dumps({**OTHER, "apiVersion": V1})}, "expected a token or clientCertificateData"),
         ({"says": json.dumps(OTHER)}, "v1beta1 does not match"),
+        ({"says": "null"}, "failed: expected text as its args and env, and an ExecCredential as its answer."),
+        ({"args": ["login.py", 8443]}, "failed: expected text as its args and env"),
         ({"command": "/nowhere/login", "installHint": "Install it.\n"}, "'/nowhere/login' is not there. Install it."),
     ],
 )
@@ -158,20 +171,59 @@ def test_a_plugin_that_fails_is_named_with_its_reason_and_without_its_output(
     assert "a secret" not in json.dumps(result)
 
 
+def test_a_plugin_that_fails_on_a_terminal_is_named(api_server, kubeconfig, plugin, tmp_path):
+    inventory = tmp_path / "app_members.yml"
+    write_inventory(inventory, kubeconfig(plugin(ends=1)), "x")
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [ANSIBLE_INVENTORY, "-i", str(inventory), "--list"],
+        env=api_server.ansible_env(COLUMNS="1000"),
+        stdout=follower,
+        stderr=follower,
+    ):
+        os.close(follower)
+        shown = b""
+        # The terminal ends by EIO.
+        with contextlib.suppress(OSError):
+            while data := os.read(leader, 65536):
+                shown += data
+    os.close(leader)
+    text = " ".join(shown.decode().split())
+    assert "the token server does not answer" in text
+    assert "failed, and has said why on the terminal" in text
+    assert "NoneType" not in text
+    assert ADMIN_TOKEN not in text
+
+
+@pytest.mark.parametrize("status", [{"token": "hidden-text\n"}, {"token": "hidden\r\nX-More: text"}])
+def test_a_token_that_no_header_can_hold_is_refused_and_not_shown(run_module, kubeconfig, plugin, status):
+    user = plugin(status=status)
+    result = run_module("role_discovery", {"kubeconfig": kubeconfig(user), "namespace": "x", "instance": "y"})
+    assert "the header Authorization of its user has a line break or another character" in result["msg"]
+    assert "hidden" not in json.dumps(result)
+
+
+def whoami(api):
+    """Whom the server takes this client for."""
+    review = json.dumps({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}).encode()
+    path = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    answer = api._open(path, {}, 20, method="POST", body=review, content_type="application/json")
+    return json.loads(answer.read())["status"]["userInfo"]
+
+
 def test_whom_to_impersonate_is_said_in_every_request(kubeconfig):
     user = {
         "token": ADMIN_TOKEN,
-        "as": "somebody",
+        "as": "Jörg €",
+        "as-uid": "42",
         "as-groups": ["one", "two"],
         "as-user-extra": {"why/so": ["a", "b"]},
     }
     with KubeApi(load_kubeconfig(kubeconfig(user))) as api:
-        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-        who = api._send("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, "create", body=review,
-                        content_type="application/json")["status"]["userInfo"]  # fmt: skip
+        who = whoami(api)
         with pytest.raises(KubeApiError) as error:
             api.get("/api/v1/namespaces/default")
-    assert who["username"] == "somebody"
+    assert (who["username"], who["uid"]) == ("Jörg €", "42")
     assert {"one", "two"} <= set(who["groups"])
     assert who["extra"] == {"why/so": ["a", "b"]}
     assert error.value.status == 403

@@ -22,10 +22,6 @@ import time
 import typing as t
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-try:
-    import yaml
-except ImportError:  # reported by load_kubeconfig, where it is needed
-    yaml = None  # type: ignore[assignment]
 from .config import ClusterAccess, tls_context
 from .errors import ConnectionLost, Expired, KubeApiError
 
@@ -145,6 +141,13 @@ class KubeApi:
         headers = [("User-Agent", "baremetal.bigdata"), *self.access.headers]
         if self.access.token:
             headers.append(("Authorization", f"Bearer {self.access.token}"))
+        for name, value in headers:
+            # Here, as http.client would show the value.
+            if not value.isprintable():
+                raise KubeApiError(
+                    f"{self.access.source}: the header {name} of its user has a line break or another character that "
+                    "cannot be shown, which no header may have."
+                )
         return headers
 
     def renew(self) -> bool:
@@ -253,7 +256,7 @@ class KubeApi:
                 # Not `request`, which takes each name once.
                 self._connection.putrequest(method, target)
                 for name, value in headers:
-                    self._connection.putheader(name, value)
+                    self._connection.putheader(name, value.encode())
                 self._connection.endheaders(body)
                 answer = self._connection.getresponse()
                 if answer.status == 401 and not renewed and self.renew():

@@ -72,6 +72,19 @@ def _parse(text: str, name: str) -> dict[str, t.Any]:
     return content
 
 
+# Kinds of proxies that kubectl knows and this client does not.
+_OTHER_PROXIES = ("https", "socks5", "socks5h")
+
+
+def _names_a_host(url: str, *schemes: str) -> bool:
+    """Whether a URL is of one of these schemes, and has a host and, if any, a port that is a number."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def load_kubeconfig(path: str | None = None, context: str | None = None) -> ClusterAccess:
     """Read the kubeconfig and resolve one context.
 
@@ -141,15 +154,19 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
     if not token and user.get("tokenFile"):
         token = _read(user["tokenFile"], user_file, "tokenFile").strip()
     server = cluster.get("server") or ""
-    if urlsplit(server).scheme not in ("https", "http") or not urlsplit(server).hostname:
+    if not _names_a_host(server, "https", "http"):
         raise KubeApiError(
             f"{cluster_file}: server of cluster {chosen['cluster']!r}: expected https://HOST:PORT, found {server!r}."
         )
     proxy = cluster.get("proxy-url") or ""
-    if proxy and (urlsplit(proxy).scheme != "http" or not urlsplit(proxy).hostname):
+    if proxy and not _names_a_host(proxy, "http"):
+        # Where it is not well-formed, its password may be anywhere in it.
+        scheme = proxy.partition("://")[0]
+        known = scheme in _OTHER_PROXIES and _names_a_host(proxy, scheme)
         raise KubeApiError(
             f"{cluster_file}: proxy-url of cluster {chosen['cluster']!r}: expected http://HOST:PORT, found "
-            f"{urlsplit(proxy).scheme}://{urlsplit(proxy).hostname}. Proxies of other kinds are not supported."
+            f"{f'{scheme}://{urlsplit(proxy).hostname}' if known else 'something else'}. "
+            "Proxies of other kinds are not supported."
         )
     access = ClusterAccess(
         server=server.rstrip("/"),
@@ -216,6 +233,13 @@ def _by_plugin(
     except FileNotFoundError:
         hint = str(plugin.get("installHint") or "Install it, or correct the kubeconfig.").strip()
         raise KubeApiError(f"{where} is not there. {hint}") from None
+    except AttributeError:
+        # On a terminal the SDK leaves the plugin's errors there, and then trips over not having them.
+        raise KubeApiError(f"{where} failed, and has said why on the terminal.") from None
+    except TypeError:
+        raise KubeApiError(
+            f"{where} failed: expected text as its args and env, and an ExecCredential as its answer."
+        ) from None
     except (kube_config.ConfigException, OSError) as error:
         raise KubeApiError(f"{where} failed: {str(error).removeprefix('exec: ')}.") from None
     if not isinstance(status, dict) or not (status.get("token") or status.get("clientCertificateData")):

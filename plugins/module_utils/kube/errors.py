@@ -4,11 +4,6 @@
 
 from __future__ import annotations
 
-try:
-    import yaml
-except ImportError:  # reported by load_kubeconfig, where it is needed
-    yaml = None  # type: ignore[assignment]
-
 
 class KubeApiError(Exception):
     """What went wrong, where, and what to do. ``status`` is the HTTP status, 0 where there was no answer."""
