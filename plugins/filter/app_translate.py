@@ -35,6 +35,10 @@ options:
     description: Images by role, instead of the definition's and the cluster's. Roles go by either dialect's name.
     type: dict
     default: {}
+  called:
+    description: The name in names and labels of a KubeDirectorCluster that has one already.
+    type: str
+    default: ""
 positional: cluster
 seealso:
   - plugin: baremetal.bigdata.app_document
@@ -58,6 +62,7 @@ RETURN = r"""
 _value:
   description:
     - C(app) and C(cluster), documents of C(kind=App) and C(kind=AppCluster).
+    - C(former), the name of a KubeDirectorCluster before names that are not as written ended in a digest.
     - C(notes), sentences about fields that have no effect here, and about names that had to change.
     - C(record), the cluster as it was written, with digests in place of secret values, for
       P(baremetal.bigdata.app_forbidden_changes#filter).
@@ -79,16 +84,23 @@ def app_translate(
     namespace: str = "",
     service_type: str = "NodePort",
     images: Mapping[str, str] | None = None,
+    called: str = "",
 ) -> dict[str, Any]:
     if service_type not in SERVICE_TYPES:
         kinds = ", ".join(SERVICE_TYPES)
         raise AnsibleFilterError(f"service_type: expected one of {kinds}, found {service_type!r}")
     try:
-        found = translate.translate(definition, cluster or None, namespace, service_type, images)
+        found = translate.translate(definition, cluster or None, namespace, service_type, images, called)
     except translate.DialectError as error:
         what = {"definition": "the app definition", "cluster": "the cluster", "images": "the images"}[error.document]
         raise AnsibleFilterError(f"{what} cannot be used:\n{error}") from None
-    return {"app": found.app, "cluster": found.cluster, "notes": found.notes, "record": found.record}
+    return {
+        "app": found.app,
+        "cluster": found.cluster,
+        "notes": found.notes,
+        "record": found.record,
+        "former": found.former,
+    }
 
 
 class FilterModule:

@@ -91,7 +91,7 @@ summary:
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, difference, fixed_fields, identity
+from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, difference, fixed_fields, foreign, identity
 from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.apply import apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
@@ -101,9 +101,9 @@ from ..module_utils.kube.module import create_module, reporting
 from ..module_utils.kube.objects import Kube
 
 
-def refuse_fixed(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
-    """Raises Refused for what a controller cannot become."""
-    refused = fixed_fields(wanted, live)
+def refuse_others(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
+    """Raises Refused for what is another's, and for what a controller cannot become."""
+    refused = foreign(wanted, live) or fixed_fields(wanted, live)
     if refused:
         raise Refused(refused)
 
@@ -112,7 +112,7 @@ def compare_role(
     kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]
 ) -> dict[str, Any]:
     contract = RoleContract.from_dict(stage["contract"])
-    found = apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, planned=refuse_fixed)
+    found = apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, planned=refuse_others)
     role = {"changes": found["changes"], "diff": found["diff"], "have": 0, "stay": [], "leaving": [], "restarts": []}
     live = found["live"].get(f"{contract.kind}/{contract.name}")
     role["want"] = contract.members

@@ -206,3 +206,14 @@ def test_what_the_server_refuses_is_said(compare, app, namespace):
     found = compare(rendered(demo(app.port), namespace, create_namespace=False), "--check")
     assert found["msg"].startswith("Nothing was changed, the API server refused: ")
     assert "not found" in found["msg"]
+
+
+def test_objects_of_another_cluster_are_not_taken_over(compare, live, app, namespace):
+    live(rendered(demo(app.port), namespace))
+    other = demo(app.port)
+    other["metadata"]["name"] = "other"
+    for flags in ((), ("--check",)):
+        refused = compare(rendered(other, namespace), *flags)
+        assert "Nothing was changed: expected ServiceAccount/demo to be of this cluster" in refused["msg"]
+        assert "the cluster demo of the app demo's" in refused["msg"]
+    assert compare(rendered(demo(app.port), namespace), "--check")["summary"] == []

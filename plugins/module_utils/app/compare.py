@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..kube.quantity import same
-from ..labels import ANNOTATION_FIXED
+from ..labels import ANNOTATION_FIXED, LABEL_APP, LABEL_CLUSTER
 
 # Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
 PRUNED_KINDS = (
@@ -102,6 +102,22 @@ def difference(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
     """A change as Ansible shows it with ``--diff``."""
     name = identity(after or before or {})
     return {"before_header": name, "after_header": name, "before": shown(before), "after": shown(after)}
+
+
+def foreign(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> str:
+    """Why an object is another's, who would lose it; empty for one of the same cluster, and for a namespace."""
+    if live is None or wanted["kind"] == "Namespace":
+        return ""
+    own, found = (((item.get("metadata") or {}).get("labels") or {}) for item in (wanted, live))
+    identity_labels = (LABEL_APP, LABEL_CLUSTER)
+    if all(found.get(name) == own.get(name) for name in identity_labels):
+        return ""
+    cluster = found.get(LABEL_CLUSTER)
+    owner = f"the cluster {cluster} of the app {found.get(LABEL_APP)}" if cluster else "somebody else"
+    return (
+        f"expected {identity(wanted)} to be of this cluster, or not to be there, found that it is {owner}'s. Choose "
+        "another name or another namespace for one of the two"
+    )
 
 
 def fixed_fields(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> str:

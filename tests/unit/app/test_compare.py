@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.compare import (
     difference,
     fixed_fields,
+    foreign,
     hold_members,
     masked,
     normalise,
@@ -156,3 +157,17 @@ def test_what_controllers_write_is_no_difference():
     live["metadata"]["generation"] = 4
     live["status"] = {"replicas": 1}
     assert normalise(live) == normalise(wanted)
+
+
+def test_an_object_of_another_cluster_or_of_somebody_else_is_not_taken_over():
+    def item(kind="Service", **labels):
+        names = {"app": "app.kubernetes.io/name", "instance": "app.kubernetes.io/instance"}
+        found = {names[key]: value for key, value in labels.items()}
+        return {"kind": kind, "metadata": {"name": "a-b-c", "labels": found}}
+
+    own = item(app="demo", instance="a")
+    assert foreign(own, None) == foreign(own, item(app="demo", instance="a")) == ""
+    assert "it is the cluster a-b of the app demo's" in foreign(own, item(app="demo", instance="a-b"))
+    assert "the cluster a of the app other's" in foreign(own, item(app="other", instance="a"))
+    assert "it is somebody else's" in foreign(own, item())
+    assert foreign(item("Namespace"), item("Namespace", app="other", instance="b")) == ""

@@ -16,7 +16,7 @@ from ....kube.quantity import quantity
 from ...model.reader import Problem, show
 from ...model.types import SERVICE_TYPES
 from .app import App, Role, persist_dirs
-from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, read_head, slug
+from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, object_name, read_head
 
 _LABEL_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9]")
 _LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
@@ -42,9 +42,12 @@ class ClusterRole:
 
 
 def read_cluster(
-    document: Any, app: App, usual_type: str, notes: list[str]
+    document: Any, app: App, usual_type: str, notes: list[str], called: str = ""
 ) -> tuple[dict[str, Any], list[ClusterRole]]:
-    """A KubeDirectorCluster of an app. Returns what is said for the whole cluster, and its roles."""
+    """A KubeDirectorCluster of an app. Returns what is said for the whole cluster, and its roles.
+
+    *called*: its name in names and labels, where it has one already.
+    """
     problems: list[Problem] = []
     reader, spec, name = read_head(document, "KubeDirectorCluster", problems)
     named = spec.text("app", None, what=show(app.id))
@@ -65,7 +68,7 @@ def read_cluster(
     meta = reader.sub("metadata")
     head: dict[str, Any] = {
         "id": name,
-        "name": slug(name, 40, "c"),
+        "name": called or object_name(name, 40, "c"),
         "namespace": meta.text("namespace"),
         "labels": _labels(meta, "labels"),
         "service_type": spec.choice("serviceType", SERVICE_TYPES, usual_type),
@@ -75,7 +78,7 @@ def read_cluster(
     secret = _secret(spec, "defaultSecret")
     connections = spec.sub("connections")
     head["connections"] = {key: list(connections.strings(key)) for key in ("clusters", "configmaps", "secrets")}
-    head["connections"]["clusters"] = [slug(item, 40, "c") for item in head["connections"]["clusters"]]
+    head["connections"]["clusters"] = [object_name(item, 40, "c") for item in head["connections"]["clusters"]]
     connections.done()
     rows = spec.rows("roles")
     if spec.raw("roles") is None:

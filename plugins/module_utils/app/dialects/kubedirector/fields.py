@@ -146,8 +146,23 @@ class KubeDirectorReader(Reader):
             seen.add(value)
 
 
+def object_name(text: str, longest: int, prefix: str) -> str:
+    """A name of lower-case letters, digits and dashes for any name of KubeDirector's, which no other name becomes.
+
+    What is not as it was written ends in a digest of what was written.
+    """
+    name = slug(text, longest, prefix)
+    if name == text:
+        return name
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{name[: longest - 7].rstrip('-')}-{digest}"
+
+
 def slug(text: str, longest: int, prefix: str, taken: Sequence[str] = ()) -> str:
-    """A name of lower-case letters, digits and dashes for any name of KubeDirector's, different from those taken."""
+    """A name of lower-case letters, digits and dashes for any name of KubeDirector's, different from those taken.
+
+    Of two names that are not taken together it may make one: for names within one document.
+    """
     name = re.sub(r"-+", "-", re.sub(r"[^a-z0-9]", "-", text.lower())).strip("-")
     if not name[:1].isalpha():
         name = f"{prefix}-{name}".rstrip("-")

@@ -24,7 +24,7 @@ from ...model.types import API_VERSION, GUEST_EVENTS
 from ..changes import record
 from .app import App, Role, Service, persist_dirs, read_app
 from .cluster import ClusterRole, read_cluster
-from .fields import V1BETA1, DialectError, is_kubedirector
+from .fields import V1BETA1, DialectError, is_kubedirector, slug
 
 __all__ = ["DialectError", "Translation", "is_kubedirector", "minimal_cluster", "record", "translate"]
 
@@ -33,6 +33,8 @@ __all__ = ["DialectError", "Translation", "is_kubedirector", "minimal_cluster", 
 class Translation:
     """``app`` and ``cluster`` in the project's own dialect. ``notes``: what has no effect here, and what was renamed.
 
+    ``former`` is what a KubeDirectorCluster was called before names that are not as written ended in a digest; empty
+    where it is called the same.
     ``record`` is the cluster as it was written, without secrets, for ``dialects.changes`` to compare the next one with.
     """
 
@@ -40,6 +42,7 @@ class Translation:
     cluster: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    former: str = ""
 
 
 def translate(
@@ -48,10 +51,12 @@ def translate(
     namespace: str = "",
     service_type: str = "NodePort",
     images: Mapping[str, str] | None = None,
+    called: str = "",
 ) -> Translation:
     """A definition and a cluster of either dialect, in the project's own. Without a cluster, the minimal one.
 
     ``namespace`` replaces the cluster's. ``service_type`` is that of a KubeDirectorCluster which names none.
+    ``called`` is the name in names and labels of a KubeDirectorCluster that has one already.
     ``images`` replaces images by role, under either name of the role. Raises DialectError with every problem.
     """
     if cluster is None:
@@ -74,11 +79,13 @@ def translate(
         return Translation(copy.deepcopy(definition), _with_images(own, images, names), [], record(own))
 
     notes: list[str] = []
+    former = ""
     app = read_app(definition, notes)
     if is_kubedirector(cluster):
-        head, found = read_cluster(cluster, app, service_type, notes)
+        head, found = read_cluster(cluster, app, service_type, notes, called)
         volumes = {role.role.id: (role.storage, role.devices) for role in found}
         own = _emit_cluster(app, head, found, namespace)
+        former = slug(str(head["id"]), 40, "c")
     else:
         # Settings of ours for a definition of KubeDirector's: a role has a volume if they name one.
         own = copy.deepcopy(dict(cluster)) if isinstance(cluster, Mapping) else {}
@@ -92,7 +99,9 @@ def translate(
         if namespace and isinstance(own.get("metadata"), Mapping):
             own["metadata"] = {**own["metadata"], "namespace": namespace}
     names = {**{role.id: role.name for role in app.roles}, **{role.name: role.name for role in app.roles}}
-    return Translation(_emit_app(app, volumes), _with_images(own, images, names), notes, record(cluster))
+    own = _with_images(own, images, names)
+    former = former if former != (own.get("metadata") or {}).get("name") else ""
+    return Translation(_emit_app(app, volumes), own, notes, record(cluster), former)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -17,7 +17,10 @@ from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import a
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects import document as app_documents
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.changes import forbidden_changes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.app import persisted
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.fields import slug
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.fields import (
+    object_name,
+    slug,
+)
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kubedirector.translate import (
     DialectError,
     is_kubedirector,
@@ -339,7 +342,9 @@ def test_a_service_that_had_to_be_renamed_keeps_its_endpoint_for_start_scripts()
 
 def test_start_scripts_know_roles_and_services_as_the_definition_does():
     result = accepted(definition("everything"), cluster("everything"))
-    meta = config_meta(guest_plan(load_cluster(result.cluster, load_app(result.app))), "engine-prod-loadbalancer-0")
+    meta = config_meta(
+        guest_plan(load_cluster(result.cluster, load_app(result.app))), "engine-prod-6eefbd-loadbalancer-0"
+    )
     assert (meta["version"], meta["node"]["role_id"], list(meta["distros"])) == (
         "8",
         "LoadBalancer",
@@ -363,7 +368,7 @@ def test_two_roles_whose_names_become_one_stay_two():
 def test_names_that_had_to_change_are_told():
     notes = translate(definition("everything"), cluster("everything")).notes
     assert "role LoadBalancer is called loadbalancer in names and labels." in notes
-    assert "cluster engine.prod is called engine-prod in names and labels." in notes
+    assert "cluster engine.prod is called engine-prod-6eefbd in names and labels." in notes
 
 
 # What surrounds a translation: namespace, type of Services, images, our own dialect.
@@ -512,7 +517,7 @@ def test_nothing_known_forbids_nothing():
 
 def test_filters():
     found = app_translate(definition("spark"), cluster("spark"), images={"notebook": "x:1"})
-    assert set(found) == {"app", "cluster", "notes", "record"}
+    assert set(found) == {"app", "cluster", "notes", "record", "former"}
     with pytest.raises(Exception, match=r"the cluster cannot be used:\nspec\.serviceType: expected one of"):
         app_translate(definition("spark"), changed(cluster("spark"), "spec/serviceType", "Port"))
     with pytest.raises(Exception, match="the app definition cannot be used:\nkind: expected KubeDirectorApp"):
@@ -576,6 +581,51 @@ def test_every_name_becomes_one_that_the_model_takes(text, longest):
     assert "--" not in name
     assert slug(name, longest, "r") == name
     assert slug(text, longest, "r", [name]) != name
+
+
+@patient
+@given(one=NAMES, other=NAMES)
+def test_no_two_clusters_become_one(one, other):
+    if one != other:
+        assert object_name(one, 40, "c") != object_name(other, 40, "c")
+    assert len(object_name(one, 40, "c")) <= 40
+
+
+def test_two_long_names_are_two_clusters_and_the_former_name_is_known():
+    app = {
+        "apiVersion": "kubedirector.hpe.com/v1beta1",
+        "kind": "KubeDirectorApp",
+        "metadata": {"name": "demo"},
+        "spec": {
+            "label": {"name": "Demo"},
+            "distroID": "example/demo",
+            "version": "1.0",
+            "configSchemaVersion": 7,
+            "defaultImageRepoTag": "registry.example/demo:1",
+            "services": [{"id": "web", "label": {"name": "Web"}, "endpoint": {"port": 8080}}],
+            "roles": [{"id": "node", "cardinality": "1+"}],
+            "config": {"roleServices": [{"roleID": "node", "serviceIDs": ["web"]}], "selectedRoles": ["node"]},
+        },
+    }
+
+    def of(name, called=""):
+        limits = {"limits": {"memory": "1Gi", "cpu": "1"}}
+        spec = {"app": "demo", "roles": [{"id": "node", "members": 1, "resources": limits}]}
+        head = {"apiVersion": app["apiVersion"], "kind": "KubeDirectorCluster", "metadata": {"name": name}}
+        return translate(app, {**head, "spec": spec}, called=called)
+
+    blue, green = (of(f"analytics-platform-production-spark-blue-eu-{number}") for number in (1, 2))
+    assert blue.cluster["metadata"]["name"] != green.cluster["metadata"]["name"]
+    assert blue.former == green.former == "analytics-platform-production-spark-blue"
+    assert of("spark").former == ""
+    dotted, dashed = of("ubuntu18.04"), of("ubuntu18-04")
+    assert dashed.cluster["metadata"]["name"] == "ubuntu18-04"
+    assert dotted.cluster["metadata"]["name"].startswith("ubuntu18-04-")
+    # One that runs under the name that an earlier release gave it keeps that.
+    kept = translate(
+        definition("spark"), changed(cluster("spark"), "metadata/name", "ubuntu18.04"), called=dotted.former
+    )
+    assert (kept.cluster["metadata"]["name"], kept.former) == ("ubuntu18-04", "")
 
 
 @patient
