@@ -11,7 +11,7 @@ version_added: 0.2.0
 author: The baremetal.bigdata maintainers (@baremetal)
 description:
   - In quotes where some reader of YAML would take it for a number, a truth value, nothing or a mapping, such as
-    V(10), V(1e3), V(on), V(null) or V(prod: eu). As it is otherwise, so that files do not change.
+    V(10), V(1e3), V(on) or V(null), or one with a colon. As it is otherwise, so that files do not change.
 options:
   _input:
     description: The text, or a number that is meant as one.
