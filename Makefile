@@ -89,12 +89,13 @@ test-all: artifacts .collections $(VENV) ## All tests there are, with those that
 	@$(SUITE) --all
 
 .PHONY: lint
-lint: .collections $(VENV) ## ansible-lint, yamllint, ruff, mypy, shellcheck
+lint: .collections $(VENV) ## ansible-lint, yamllint, antsibull-changelog, ruff, mypy, shellcheck
 	ruff check .
 	ruff format --check .
 	mypy
 	shellcheck $$(git grep -lE '^#!/(usr/)?bin/(env )?(ba)?sh')
 	yamllint --strict .
+	antsibull-changelog lint
 	@# It looks for collections under ANSIBLE_HOME first: a copy of this one there would be linted with.
 	ANSIBLE_HOME=$(CURDIR)/.ansible/lint ansible-lint --offline
 

@@ -59,13 +59,13 @@ REFUSED = {
         "1.20.0",
         "set it to 1.3",
     ),
-    "no Hazelcast member": (
-        ["-e", "hazelcast_replicas=0"],
+    "a number beyond its limit": (
+        ["-e", "etcd_election_timeout_ms=0"],
         "inventory",
         "variable_value",
-        "hazelcast_replicas to be at least 1",
+        "etcd_election_timeout_ms to be between 1 and 50000",
         "0 (extra variable)",
-        "set hazelcast_replicas to a value of at least 1",
+        "set etcd_election_timeout_ms to a value between 1 and 50000",
     ),
 }
 
@@ -106,6 +106,15 @@ def assert_refused(run: Run, host: str, check: str, expected: str, found: str, r
 def test_refused_by_preflight(playbook, refusal):
     arguments, *report = refusal
     assert_refused(playbook("site.yml", *arguments), *report)
+
+
+def test_an_apps_setting_is_refused_before_the_first_change(playbook):
+    run = playbook("site.yml", "-e", "hazelcast_replicas=0")
+    assert run.rc != 0
+    assert run.changed == {}
+    assert run.figures["phases"][-1]["name"] == "Settings of the applications"
+    said = "hazelcast_replicas: expected 1 or more members of role member, found 0."
+    assert said in " ".join(run.output.split()), run.output
 
 
 @pytest.fixture
