@@ -37,9 +37,9 @@ ON_ALL = ("containerd", "runc", "kubeadm", "kubelet", "kubectl", "cni-plugins", 
 ON_CONTROL = ("etcd",)
 DIRECTORIES = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
 # docs/architecture.md, "Budgets".
-BUDGET_RATIO = 1.5
-BUDGET_SECOND_BASE = 20.0
-BUDGET_SECOND_HOST = 1.0
+BUDGET_RATIO = 1.2
+BUDGET_SECOND_BASE = 12.0
+BUDGET_SECOND_HOST = 0.5
 BUDGET_SKIPPED = 0.20
 
 
