@@ -96,7 +96,8 @@ def app_settings(
         raise AnsibleFilterError(f"the places of variables: {error}") from error
     try:
         catalogue, where = load(lock_file)
-        for role in (settings.cluster["spec"].get("roles") or {}).values():
+        roles = settings.cluster["spec"].get("roles")
+        for role in roles.values() if isinstance(roles, dict) else ():
             if isinstance(role, dict) and isinstance(role.get("image"), str) and role["image"]:
                 role["image"] = image(catalogue, role["image"], where=where)
     except ArtifactError as error:

@@ -25,6 +25,7 @@ from .model.types import API_VERSION
 from .render.text import merge
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
+_WHOLE = re.compile(r"-?[0-9]+(\.0*)?")
 _TRUE, _FALSE = ("true", "yes", "on", "y", "t", "1"), ("false", "no", "off", "n", "f", "0")
 
 
@@ -82,13 +83,14 @@ def type_of(path: Sequence[str], definition: Mapping[str, Any]) -> str:
 
 
 def converted(value: Any, kind: str) -> Any:
-    """A text as the type that is wanted of it. What is no such text stays, for the message that refuses it."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip().lower()
-    if kind == "int" and re.fullmatch(r"-?[0-9]+", text):
-        return int(text)
-    if kind == "bool" and text in _TRUE + _FALSE:
+    """A text, a whole number such as 2.0, or 0 and 1, as the type that is wanted.
+
+    Any other value stays as it is, for the message that refuses it.
+    """
+    text = value.strip().lower() if isinstance(value, str) else str(value)
+    if kind == "int" and isinstance(value, (str, float)) and _WHOLE.fullmatch(text):
+        return int(text.partition(".")[0])
+    if kind == "bool" and isinstance(value, (str, int)) and text in _TRUE + _FALSE:
         return text in _TRUE
     return value
 
@@ -100,13 +102,34 @@ def _put(tree: dict[str, Any], path: Sequence[str], value: Any) -> None:
     tree[last] = value
 
 
-def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
-    """The paths of everything in a tree that is no mapping itself."""
-    found: list[tuple[str, ...]] = []
+def _paths(tree: Mapping[str, Any], below: Any, path: tuple[str, ...] = ()) -> list[tuple[str, bool]]:
+    """Every path of a tree, and whether it says something else, or more, than *below* does there."""
+    found: list[tuple[str, bool]] = []
     for key, value in tree.items():
-        inner = (*path, str(key))
-        found += _leaves(value, inner) if isinstance(value, Mapping) and value else [inner]
+        inner, lower = (*path, str(key)), below.get(key) if isinstance(below, Mapping) else None
+        both = isinstance(value, Mapping) and isinstance(lower, Mapping)
+        found.append((".".join(inner), not both))
+        if isinstance(value, Mapping):
+            found += _paths(value, lower, inner)
     return found
+
+
+def _refused(further: Any, named: str, names: Mapping[str, str]) -> list[Problem]:
+    """Why settings cannot be merged over those of the variables."""
+    if not isinstance(further, Mapping):
+        return [Problem(named, "a mapping with metadata and spec", show(further))]
+    problems = [
+        Problem(f"{named}.{key}", "a mapping", show(further[key]))
+        for key in ("metadata", "spec")
+        if key in further and not isinstance(further[key], Mapping)
+    ]
+    metadata = further.get("metadata")
+    for key in ("name", "namespace"):
+        # What else a role does, such as keeping a Secret, goes by its variable.
+        variable = names.get(f"metadata.{key}")
+        if variable and isinstance(metadata, Mapping) and key in metadata:
+            problems.append(Problem(f"{named}.metadata.{key}", "none", show(metadata[key]), f"Set {variable}."))
+    return problems
 
 
 def make_settings(
@@ -119,7 +142,7 @@ def make_settings(
 ) -> Settings:
     """Put *values* (variable -> value) into their places; *further*, an AppCluster in parts, is merged last.
 
-    Nothing and an empty mapping are left out, so is a node port of 0. Raises AppError where *further* is no mapping.
+    Nothing and an empty mapping are left out, so is a node port of 0. Raises AppError where *further* cannot be merged.
     """
     app = (definition.get("metadata") or {}).get("name")
     cluster: dict[str, Any] = {
@@ -136,10 +159,13 @@ def make_settings(
             continue
         _put(cluster, place.path, value)
     if further:
-        if not isinstance(further, Mapping):
-            raise AppError([Problem(further_name, "a mapping with metadata and spec", show(further))])
+        problems = _refused(further, further_name, names)
+        if problems:
+            raise AppError(problems)
+        for path, said in _paths(further, cluster):
+            if said or path not in names:
+                names[path] = f"{further_name}.{path}"
         cluster = merge(cluster, further)
-        names.update({".".join(path): f"{further_name}.{'.'.join(path)}" for path in _leaves(further)})
     return Settings(cluster, names)
 
 

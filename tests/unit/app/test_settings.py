@@ -52,19 +52,24 @@ PLACES = {
     "demo_image": "spec.roles.node.image",
     "demo_memory": ["spec.roles.node.resources.memory_request", "spec.roles.node.resources.memory_limit"],
     "demo_config": "spec.roles.node.config[a.yaml].top",
+    "demo_labels": "spec.roles.node.node_selector",
     "__demo_spread": {"place": "spec.roles.node.spread", "named": "demo_spread"},
     "demo_port": "spec.services.web.node_port",
     "demo_type": "spec.services.web.type",
 }
 VALUES = {
     "demo_name": "one", "demo_namespace": "apps", "demo_heap": 256, "demo_safe": True, "demo_site": "", "demo_nodes": 2,
-    "demo_image": "registry.example/demo:1", "demo_memory": "1Gi", "demo_config": {}, "__demo_spread": "soft",
-    "demo_port": 0, "demo_type": "ClusterIP",
+    "demo_image": "registry.example/demo:1", "demo_memory": "1Gi", "demo_config": {}, "demo_labels": {},
+    "__demo_spread": "soft", "demo_port": 0, "demo_type": "ClusterIP",
 }  # fmt: skip
 
 
 def made(further=None, **values):
     return app_settings(PLACES, {**VALUES, **values}, DEFINITION, "cluster.local", further, "demo_settings")
+
+
+def further(**settings):
+    return {"further": {"spec": {"roles": {"node": settings}}}}
 
 
 def test_values_go_to_their_places_and_what_says_nothing_is_left_out():
@@ -105,8 +110,13 @@ def test_texts_of_the_command_line_become_what_a_place_wants():
     assert "node_port" not in made(demo_port="0")["cluster"]["spec"]["services"]["web"]
 
 
-def further(**settings):
-    return {"further": {"spec": {"roles": {"node": settings}}}}
+def test_whole_numbers_and_truth_values_count_however_they_are_written():
+    found = made(demo_heap=300.0, demo_safe=0, demo_nodes="3.0")
+    assert found["problems"] == []
+    assert found["cluster"]["spec"]["parameters"] == {"heap": 300, "safe": False, "site": ""}
+    assert found["cluster"]["spec"]["roles"]["node"]["members"] == 3
+    refused = made(demo_heap=1.5, demo_safe=2, demo_nodes=True)["problems"]
+    assert [text.partition(":")[0] for text in refused] == ["demo_heap", "demo_safe", "demo_nodes"]
 
 
 @given(st.integers(-(10**9), 10**9), st.booleans())
@@ -134,6 +144,35 @@ def test_numbers_and_truth_values_survive_as_texts(number, truth):
         ),
         ({"further": "text"}, "demo_settings: expected a mapping with metadata and spec, found 'text'"),
         ({"further": {"spec": {"role": {}}}}, "demo_settings.spec.role: expected one of"),
+        ({"further": {"spec": {"role": {"node": {"members": 1}}}}}, "demo_settings.spec.role: expected one of"),
+        ({"further": {"specc": {"roles": {}}}}, "demo_settings.specc: expected one of"),
+        (further(afinity={"nodeAffinity": {}}), "demo_settings.spec.roles.node.afinity: expected one of"),
+        ({"further": {"spec": {"roles": {"nod": {"members": 1}}}}}, "demo_settings.spec.roles.nod: expected one of"),
+        (
+            {"demo_config": {"x": 1}, **further(config={"b.yaml": {"x": 1}})},
+            "demo_settings.spec.roles.node.config: expected a configuration file of this app (a.yaml), found 'b.yaml'",
+        ),
+        # What both say is called by who said it.
+        (
+            {"demo_labels": {"a": []}, **further(node_selector={"b": "c"})},
+            "demo_labels.a: expected a text or a number, found an empty list",
+        ),
+        (
+            {"demo_labels": {"a": "c"}, **further(node_selector={"b": []})},
+            "demo_settings.spec.roles.node.node_selector.b: expected a text or a number, found an empty list",
+        ),
+        ({"further": {"spec": "text"}}, "demo_settings.spec: expected a mapping, found 'text'"),
+        ({"further": {"spec": None}}, "demo_settings.spec: expected a mapping, found nothing"),
+        ({"further": {"spec": {"roles": ["node"]}}}, "demo_settings.spec.roles: expected a mapping, found a list"),
+        # What a role does besides goes by these variables.
+        (
+            {"further": {"metadata": {"name": "two"}}},
+            "demo_settings.metadata.name: expected none, found 'two'. Set demo_name.",
+        ),
+        (
+            {"further": {"metadata": {"namespace": "two"}}},
+            "demo_settings.metadata.namespace: expected none, found 'two'. Set demo_namespace.",
+        ),
     ],
 )
 def test_a_problem_is_called_by_the_variable_that_was_set(values, problem):

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Roles of apps as playbooks run them, one of another collection among them. No cluster is needed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# A role as docs/apps/definitions.md describes it, which says that it ran instead of running anything.
+ROLE = {
+    "files/app.yml": {
+        "apiVersion": "bigdata.baremetal/v1alpha1",
+        "kind": "App",
+        "metadata": {"name": "store", "version": "1"},
+        "spec": {"roles": [{"id": "server", "cardinality": "1+", "image": "registry.example/store:1"}]},
+    },
+    "defaults/main.yml": {
+        "store_state": "present",
+        "store_name": "store",
+        "store_namespace": "apps",
+        "store_members": 2,
+        "store_timeout": 60,
+        "store_settings": {},
+    },
+    "vars/main.yml": {
+        "__store_places": {
+            "store_name": "metadata.name",
+            "store_namespace": "metadata.namespace",
+            "store_members": "spec.roles.server.members",
+        }
+    },
+    "tasks/validate.yml": [
+        {"ansible.builtin.include_role": {"name": "baremetal.bigdata.app_cluster", "tasks_from": "role.yml"}}
+    ],
+    "tasks/main.yml": [
+        {"ansible.builtin.include_tasks": "validate.yml"},
+        {"ansible.builtin.debug": {"msg": "store runs {{ __app_cluster_of_role.cluster.spec.roles.server.members }}"}},
+    ],
+}
+PLAYBOOKS = {
+    "apps.yml": [{"ansible.builtin.import_playbook": "baremetal.bigdata.apps", "tags": ["around"]}],
+    "cassandra.yml": [
+        {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "tasks": [
+                {
+                    "ansible.builtin.include_role": {
+                        "name": "baremetal.bigdata.cassandra",
+                        "tasks_from": "validate.yml",
+                    }
+                }
+            ],
+        }
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("site")
+    collection = directory / "ansible_collections/site/apps"
+    for name, content in ROLE.items():
+        file = collection / "roles/store" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(content))
+    for name, content in PLAYBOOKS.items():
+        (directory / name).write_text(yaml.safe_dump(content))
+    return directory
+
+
+def run(site, playbook, *arguments, **variables):
+    return subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            "-i",
+            "localhost,",
+            playbook,
+            "-e",
+            json.dumps(variables),
+            *arguments,
+        ],
+        cwd=site,
+        env={
+            **os.environ,
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_COLLECTIONS_PATH": f"{site}:{ROOT / '.collections'}",
+            "ANSIBLE_LOCAL_TEMP": str(site / "local"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default",
+            "ANSIBLE_NOCOLOR": "1",
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("tags", "runs"),
+    [
+        ([], True),
+        (["--tags", "store"], True),
+        (["--tags", "apps"], True),
+        (["--tags", "tagged"], True),
+        # A site's own playbook gives its tags to what it imports.
+        (["--tags", "around"], True),
+        (["--tags", "hazelcast"], False),
+        (["--skip-tags", "store"], False),
+        (["--skip-tags", "apps"], False),
+        (["--skip-tags", "around"], False),
+        (["--skip-tags", "all"], False),
+    ],
+    ids=lambda value: "-".join(value).strip("-") or "all" if isinstance(value, list) else None,
+)
+def test_tags_say_whether_an_app_of_another_collection_runs(site, tags, runs):
+    done = run(site, "apps.yml", *tags, apps_enabled=["site.apps.store"], store_members="3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ("store runs 3" in done.stdout) is runs
+
+
+def test_problems_of_an_app_of_another_collection_are_told_before_it_runs(site):
+    wrong = {"spec": {"roles": {"server": {"afinity": {"nodeAffinity": {}}}}}}
+    done = run(site, "apps.yml", apps_enabled=["site.apps.store"], store_members=0, store_settings=wrong)
+    assert done.returncode != 0
+    assert "role store:\n" in done.stdout.replace("\\n", "\n")
+    assert "store_members: expected 1 or more members of role server, found 0" in done.stdout
+    assert "store_settings.spec.roles.server.afinity: expected one of" in done.stdout
+    assert "store runs" not in done.stdout
+
+
+def cassandra(config):
+    return {"spec": {"roles": {"worker": {"config": {"cassandra.yaml": config}}}}}
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"cassandra_config": {"seed_provider": "x"}}, "cassandra_config: expected none of what each member says"),
+        ({"cassandra_settings": cassandra({"seed_provider": "x"})}, "cassandra_config: expected none of what each"),
+        ({"cassandra_user": "Bob"}, "cassandra_user: expected lower-case letters"),
+        (
+            {"cassandra_settings": {"spec": {"parameters": {"user": "cassandra"}}}},
+            "cassandra_user: expected lower-case",
+        ),
+        ({"cassandra_config": {"concurrent_reads": 64}, "cassandra_settings": cassandra({"concurrent_writes": 1})}, ""),
+    ],
+)
+def test_what_cassandra_refuses_is_refused_by_whatever_variable(site, variables, problem):
+    done = run(site, "cassandra.yml", **variables)
+    assert (done.returncode == 0) is (problem == ""), done.stdout + done.stderr
+    assert problem in done.stdout
