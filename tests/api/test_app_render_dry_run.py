@@ -103,7 +103,7 @@ def test_render_writes_what_the_server_takes(api_server, namespace, play, tmp_pa
         "app_definition": str(path_of("spark", "app")),
         "app_cluster": str(path_of("spark", "cluster")),
         "app_namespace": namespace,
-        "output_dir": str(tmp_path / "out/manifests"),
+        "render_directory": str(tmp_path / "out/manifests"),
     }
     good, output = play("render", "--check", "--diff", **wanted)
     assert good, output
@@ -145,16 +145,27 @@ def test_render_writes_what_the_server_takes(api_server, namespace, play, tmp_pa
 @pytest.mark.parametrize(
     ("playbook", "variables", "says"),
     [
-        ("render", {}, "expected app_definition and output_dir, found app_definition=nothing, output_dir=nothing."),
+        (
+            "render",
+            {},
+            "expected app_definition and render_directory, found app_definition=nothing, render_directory=nothing.",
+        ),
+        (
+            "render",
+            {"app_definition": "a.json", "render_directry": "out"},
+            "render_directry: expected a variable that the playbook knows, one of app_allow_changes,",
+        ),
+        ("app", {"app_definition": "a.json", "app_sate": "absent"}, "Did you mean app_state?"),
+        ("discover", {"discover_namspace": "analytics"}, "Did you mean discover_namespace?"),
         ("app", {}, "expected app_definition, found nothing. Run with -e app_definition=FILE"),
         (
             "render",
-            {"app_definition": "none.json", "output_dir": "out"},
+            {"app_definition": "none.json", "render_directory": "out"},
             "none.json: expected a file that can be read, found No such file or directory. Check the path.",
         ),
         (
             "render",
-            {"app_definition": str(FIXTURES / "bad/indent.yaml"), "output_dir": "out"},
+            {"app_definition": str(FIXTURES / "bad/indent.yaml"), "render_directory": "out"},
             "bad/indent.yaml, line 14: expected YAML, found mapping values are not allowed here",
         ),
         (
@@ -162,7 +173,7 @@ def test_render_writes_what_the_server_takes(api_server, namespace, play, tmp_pa
             {
                 "app_definition": str(FIXTURES / "spark-app.json"),
                 "app_cluster": str(FIXTURES / "cassandra-cluster.yaml"),
-                "output_dir": "out",
+                "render_directory": "out",
             },
             "cannot be used: spec.app: expected 'spark35', the definition's metadata.name, found 'cassandra4'.",
         ),
