@@ -24,8 +24,10 @@ import hashlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,15 +40,17 @@ CACHE = Path(
 # Where it is remembered what has passed.
 MEMORY = CACHE / "tests.json"
 LAB = "lab-test"
-# Minutes that `make test` may take with a warm cache, and of these what is left for removing the site.
+# Minutes that `make test` may take with a warm cache, and of these what is left for removing the site. After so many
+# times the budget a part that hangs is stopped: before CI ends the whole, and nobody sees a table.
 MINUTES = 30.0
 RESERVE = 1.0
+PATIENCE = 2.0
 
 # What every scenario uses: files of git, by patterns in which * goes over directories.
 SITE = (
-    "*.cfg", "site.yml", "requirements.txt", "plugins/*", "playbooks/*", "inventories/lab/*", "lab/*", "artifacts/*",
-    "images/host/*", "images/pause/*", "molecule/conftest.py", "molecule/shared/*", ".config/*", "meta/*", "roles/*",
-    "tests/collection.sh", "tests/suite.py", "galaxy.yml",
+    "*.cfg", "site.yml", "requirements.txt", "pyproject.toml", "plugins/*", "playbooks/*", "inventories/lab/*",
+    "lab/*", "artifacts/*", "images/host/*", "images/pause/*", "molecule/conftest.py", "molecule/shared/*",
+    ".config/*", "meta/*", "roles/*", "tests/collection.sh", "tests/suite.py", "galaxy.yml",
 )  # fmt: skip
 
 
@@ -56,6 +60,7 @@ class Part:
 
     *estimate*: minutes, before it was measured here. *apps*: those of a scenario, whose images it puts into the mirror.
     *inputs*: patterns of files that it uses besides those of SITE; other apps' roles and images are none.
+    *ends_site*: whether no other scenario can follow on the same site.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Part:
     target: str = ""
     apps: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
+    ends_site: bool = False
 
 
 # Each is run in every `make test`.
@@ -75,7 +81,8 @@ ALWAYS = (
 # Only in `make test-all`.
 FURTHER = (Part("controllers", 5, target="controllers"),)
 SCENARIOS = (
-    Part("default", 14, apps=("hazelcast",)),
+    # A test compares the sockets with the table in that document.
+    Part("default", 14, apps=("hazelcast",), inputs=("docs/architecture.md",)),
     Part("symphony", 6, apps=("symphony",), inputs=("tests/symphony_standin/*",)),
     Part("spark", 9, apps=("spark",)),
     Part("cassandra", 6, apps=("cassandra",)),
@@ -87,20 +94,24 @@ SCENARIOS = (
         apps=("hazelcast", "spark", "cassandra"),
         inputs=("roles/symphony/*", "tests/symphony_standin/*", "molecule/symphony/*"),
     ),
-    Part("reset", 6, apps=("hazelcast",)),
+    Part("reset", 6, apps=("hazelcast",), ends_site=True),
 )
 APPS = ("cassandra", "hazelcast", "kubedirector", "spark", "symphony")
 
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of a part: ``passed``, ``failed``, or a reason why it was not run."""
+    """What became of a part: ``passed``, ``failed`` or ``not run``, and what is to be said to that."""
 
     part: str
     result: str
     tests: int = 0
     failed: int = 0
     minutes: float = 0.0
+
+    @property
+    def ran(self) -> bool:
+        return not self.result.startswith("not run")
 
 
 # --- what has passed -------------------------------------------------------------------------------
@@ -132,6 +143,12 @@ def digest(root: Path, names: Iterable[str]) -> str:
         mode = "x" if os.access(path, os.X_OK) else "-"
         result.update(f"{name}\0{mode}\0{len(content)}\0".encode() + content)
     return result.hexdigest()
+
+
+def other_release(root: Path, asked: str) -> str:
+    """The Kubernetes release that is *asked* for, where it is not the one that the roles have by default."""
+    defaults = (root / "roles/cluster/defaults/main.yml").read_text()
+    return "" if f"\ncluster_kubernetes_version: {asked}\n" in defaults else asked
 
 
 def tracked(root: Path) -> list[str]:
@@ -174,19 +191,20 @@ def minutes_of(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> float:
     return float(memory.get(part.name, {}).get("minutes") or part.estimate)
 
 
+SHORT = ", without its long tests"
+
+
 def unchanged(part: Part, memory: Mapping[str, Mapping[str, Any]]) -> str:
     """Why a scenario is not run whose inputs are the same."""
     known = memory[part.name]
-    short = "" if known.get("whole") else ", without its long tests"
-    return f"not run: unchanged since it passed on {known['date']}{short}"
+    return f"not run: unchanged since it passed on {known['date']}{'' if known.get('whole') else SHORT}"
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """The end of a run: every part, its tests and minutes, and what was not run."""
     lines = [f"{'part':<14}{'tests':>6}{'minutes':>9}  result"]
     for item in outcomes:
-        ran = item.result in ("passed", "failed")
-        tests, minutes = (str(item.tests) if item.tests else "", f"{item.minutes:.1f}") if ran else ("", "")
+        tests, minutes = (str(item.tests) if item.tests else "", f"{item.minutes:.1f}") if item.ran else ("", "")
         lines.append(f"{item.part:<14}{tests:>6}{minutes:>9}  {item.result}")
     lines.append(f"{'':<14}{sum(o.tests for o in outcomes):>6}{sum(o.minutes for o in outcomes):>9.1f}")
     return "\n".join(lines)
@@ -214,9 +232,25 @@ class Suite:
         self.started = time.monotonic()
         self.memory = {} if arguments.force else load_memory(MEMORY)
         self.estimates = load_memory(MEMORY)
-        files = tracked(ROOT)
-        self.hashes = {part.name: digest(ROOT, inputs_of(part, files)) for part in SCENARIOS}
+        self.hashes = {part.name: self.hash_of(part) for part in SCENARIOS}
         self.site = False
+        self.remarks: list[str] = []
+
+    @staticmethod
+    def hash_of(part: Part) -> str:
+        """What a scenario uses, as it is now."""
+        release = other_release(ROOT, os.environ.get("BB_KUBERNETES") or "")
+        return digest(ROOT, inputs_of(part, tracked(ROOT))) + (f" {release}" if release else "")
+
+    @property
+    def short(self) -> bool:
+        """Whether there is a budget, and long tests are left out: where nothing else is asked for."""
+        return not self.arguments.all and not self.arguments.scenarios
+
+    @property
+    def patience(self) -> float:
+        """Minutes until what still runs is stopped."""
+        return PATIENCE * self.arguments.minutes - (time.monotonic() - self.started) / 60
 
     @property
     def left(self) -> float:
@@ -226,7 +260,7 @@ class Suite:
     def command(self, *argv: str, **environment: str) -> tuple[bool, int, int]:
         """Run a command and show what it prints: whether it ended well, and the tests that passed and failed."""
         passed = failed = 0
-        with subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             cwd=ROOT,
             env={**os.environ, **environment},
@@ -235,40 +269,79 @@ class Suite:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-        ) as process:
+            start_new_session=True,
+        )
+        end = threading.Timer(60 * max(self.patience, 0), self.overdue, [process])
+        if self.short:
+            end.start()
+        try:
             assert process.stdout
             for line in process.stdout:
                 sys.stdout.write(line)
                 sys.stdout.flush()
                 more = counted(line)
                 passed, failed = passed + more[0], failed + more[1]
+                if line.startswith("not run: "):
+                    self.remarks.append(line.strip())
+            process.wait()
+        except BaseException:
+            self.stop(process)
+            raise
+        finally:
+            end.cancel()
         return process.returncode == 0, passed, failed
+
+    @staticmethod
+    def stop(process: subprocess.Popen[str]) -> None:
+        """End a command and what it has started: politely, and after some seconds for good."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=5)
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def overdue(self, process: subprocess.Popen[str]) -> None:
+        """End a command that takes too long."""
+        print(f"\nstopped after {PATIENCE:g} times the budget of {self.arguments.minutes:g} minutes", flush=True)
+        self.stop(process)
 
     def run(self, part: Part) -> bool:
         """Run a part whole, and note it."""
         print(f"\n=== {part.name}", flush=True)
-        began, passed, failed = time.monotonic(), 0, 0
-        good = True
-        for argv, environment in self.steps(part):
-            good, more, fewer = self.command(*argv, **environment)
-            passed, failed = passed + more, failed + fewer
-            if not good:
-                break
-        minutes = round((time.monotonic() - began) / 60, 2)
-        result = "passed" if good else "failed"
-        self.outcomes.append(Outcome(part.name, result, passed, failed or (0 if good else 1), minutes))
-        if good:
-            remember(MEMORY, part.name, minutes=minutes)
-        if good and part in SCENARIOS:
-            today = datetime.date.today().isoformat()
-            whole = not (self.short and has_long_tests(part))
-            remember(MEMORY, part.name, hash=self.hashes[part.name], date=today, tests=passed, whole=whole)
+        began, outcome = time.monotonic(), Outcome(part.name, "failed: interrupted")
+        self.remarks = []
+        self.outcomes.append(outcome)
+        good, complete = True, not (self.short and has_long_tests(part))
+        try:
+            for argv, environment in self.steps(part):
+                good, passed, failed = self.command(*argv, **environment)
+                outcome.tests, outcome.failed = outcome.tests + passed, outcome.failed + failed
+                if not good:
+                    break
+            outcome.result = ("passed" + ("" if complete else SHORT)) if good else "failed"
+        finally:
+            outcome.minutes = round((time.monotonic() - began) / 60, 2)
+            # A part can fail before it comes to its tests.
+            if outcome.result.startswith("failed"):
+                outcome.failed = max(outcome.failed, 1)
+        if good and self.remarks and not outcome.tests:
+            self.outcomes.remove(outcome)
+        self.outcomes += [Outcome(part.name, remark) for remark in self.remarks]
+        self.note(part, outcome, good, complete)
         return good
 
-    @property
-    def short(self) -> bool:
-        """Whether long tests are left out: where nothing else is asked for."""
-        return not self.arguments.all and not self.arguments.scenarios
+    def note(self, part: Part, outcome: Outcome, good: bool, complete: bool) -> None:
+        """Remember how long a part takes, and with which inputs a scenario passed; one that fails, with none."""
+        # Runs with the long tests tell nothing about those within a budget.
+        if good and (self.short or not has_long_tests(part)):
+            remember(MEMORY, part.name, minutes=outcome.minutes)
+        if part not in SCENARIOS:
+            return
+        if not good:
+            remember(MEMORY, part.name, hash=None)
+        elif self.hash_of(part) == self.hashes[part.name]:
+            now = datetime.datetime.now().isoformat(" ", "minutes")
+            remember(MEMORY, part.name, hash=self.hashes[part.name], date=now, tests=outcome.tests, whole=complete)
 
     def steps(self, part: Part) -> Iterator[tuple[list[str], dict[str, str]]]:
         """The commands of a part."""
@@ -279,8 +352,8 @@ class Suite:
             self.destroy()
         self.site = True
         environment = scenario_environment(part)
-        if self.short:
-            environment["PYTEST_ADDOPTS"] = "-m 'not long'"
+        # Nothing of the caller's: what passes here is remembered as the whole of the scenario.
+        environment["PYTEST_ADDOPTS"] = "-m 'not long'" if self.short else ""
         # Molecule remembers for a checkout's path that a scenario was prepared, also beyond its site.
         yield ["molecule", "reset", "--scenario-name", part.name], environment
         yield ["molecule", "test", "--destroy=never", "--scenario-name", part.name], environment
@@ -318,38 +391,64 @@ class Suite:
             self.skip(SCENARIOS[1:], "something failed before")
             return False
         changed = order(SCENARIOS[1:], self.memory, self.hashes)
-        for number, part in enumerate(changed):
-            minutes = minutes_of(part, self.estimates)
-            if minutes > self.left:
-                self.skip([part], f"changed, and no time left (about {minutes:.0f} min)")
-            elif not self.run(part):
-                self.skip(changed[number + 1 :], f"{part.name} failed")
-                break
+        good = self.as_far_as_there_is_time(changed)
         for part in SCENARIOS[1:]:
             if part not in changed:
                 self.outcomes.append(Outcome(part.name, unchanged(part, self.memory)))
-        return all(item.result != "failed" for item in self.outcomes)
+        return good
+
+    def as_far_as_there_is_time(self, parts: Sequence[Part]) -> bool:
+        """Run these in this order, each if it fits; what removes the site has its time set aside, and comes last."""
+        last: list[Part] = []
+        aside = 0.0
+        for part in parts:
+            minutes = minutes_of(part, self.estimates)
+            if minutes > self.left - aside:
+                self.skip([part], f"changed, and no time left (about {minutes:.0f} min)")
+            elif part.ends_site:
+                last.append(part)
+                aside += minutes
+            elif not self.run(part):
+                done = {item.part for item in self.outcomes}
+                self.skip([one for one in parts if one.name not in done], f"{part.name} failed")
+                return False
+        return self.everything(last)
 
     def main(self) -> int:
         """Run what is asked for; the exit code."""
         named = [part for part in SCENARIOS if part.name in self.arguments.scenarios]
-        good = False
+        good, reason = False, "interrupted"
         try:
-            if self.arguments.scenarios:
+            if named:
                 kubeconfig = ROOT / f".{LAB}" / "kubeconfig"
                 first = [] if named[0].name == "default" or kubeconfig.exists() else [SCENARIOS[0]]
                 good = self.everything([*first, *named])
+                reason = "others were asked for by name"
             elif self.arguments.all:
                 good = self.everything([*ALWAYS, *FURTHER, *SCENARIOS])
+                reason = ""
             else:
                 good = self.within_budget()
+                reason = "by name, and in make test-all"
         finally:
-            if self.site and not self.arguments.keep:
-                self.destroy()
-            print(f"\n{table(self.outcomes)}\n", flush=True)
-            passed, failed = (sum(getattr(item, name) for item in self.outcomes) for name in ("tests", "failed"))
-            print(f"{passed} passed, {failed} failed", flush=True)
+            done = {item.part for item in self.outcomes}
+            self.skip([part for part in (*ALWAYS, *FURTHER, *SCENARIOS) if part.name not in done], reason)
+            # Who interrupts may not wait.
+            last = [self.clean_up, self.report]
+            for step in reversed(last) if reason == "interrupted" else last:
+                step()
         return 0 if good else 1
+
+    def clean_up(self) -> None:
+        """Remove the site, if it was used here and nobody wants to look at it."""
+        if self.site and not self.arguments.keep:
+            self.destroy()
+
+    def report(self) -> None:
+        """Print the table and, in a line of their own, the sums."""
+        print(f"\n{table(self.outcomes)}\n", flush=True)
+        passed, failed = (sum(getattr(item, name) for item in self.outcomes) for name in ("tests", "failed"))
+        print(f"{passed} passed, {failed} failed", flush=True)
 
 
 def scenario_environment(part: Part) -> dict[str, str]:
@@ -407,6 +506,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # By what ends a job: the table is printed all the same.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with contextlib.suppress(KeyboardInterrupt):
         sys.exit(main())
     sys.exit(130)

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import suite
 
@@ -46,6 +49,8 @@ def test_what_never_passed_comes_first_then_what_passed_longest_ago():
         ("plugins/modules/app_apply.py", set(hashes())),
         ("molecule/conftest.py", set(hashes())),
         ("requirements.txt", set(hashes())),
+        ("pyproject.toml", set(hashes())),
+        ("docs/architecture.md", {"default"}),
         ("docs/storage.md", set()),
         ("roles/etcd/README.md", set()),
         ("tests/unit/test_storage.py", set()),
@@ -176,3 +181,119 @@ def test_a_scenario_that_fails_ends_the_run(monkeypatch):
     assert not run.within_budget()
     assert run.ran[-1] == "spark"
     assert run.said["cassandra"] == "not run: spark failed"
+
+
+def test_the_scenario_that_removes_the_site_is_the_last(monkeypatch):
+    memory = {part.name: {"hash": "old", "date": "2026-01-01"} for part in APPS if part.name != "reset"}
+    assert suite.order(APPS, memory, hashes())[0].name == "reset"
+    run = Recorded(monkeypatch, ["--minutes", "1000"], memory=memory)
+    assert run.within_budget()
+    assert run.ran[-1] == "reset"
+    # Its time is set aside: it never passed, and goes before the others.
+    run = Recorded(monkeypatch, ["--minutes", "29"], memory=memory)
+    assert run.within_budget()
+    assert run.ran[-1] == "reset"
+    assert run.clock / 60 <= 29
+
+
+SPARK = next(part for part in APPS if part.name == "spark")
+
+
+class Real(suite.Suite):
+    """Runs a command of the test as each part, with a memory and a checkout of its own."""
+
+    def __init__(self, monkeypatch, tmp_path, program, argv=()):
+        monkeypatch.setattr(suite, "MEMORY", tmp_path / "tests.json")
+        root = tmp_path / "checkout"
+        for name in ("roles/cluster/defaults/main.yml", "roles/spark/tasks/main.yml"):
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text("---\ncluster_kubernetes_version: 1.2.3\n")
+        (root / "molecule/spark/tests").mkdir(parents=True, exist_ok=True)
+        subprocess.run(["git", "init", "--quiet", str(root)], check=True)
+        monkeypatch.setattr(suite, "ROOT", root)
+        super().__init__(arguments(*argv))
+        self.program = program
+
+    def steps(self, part):
+        yield [sys.executable, "-c", self.program], {}
+
+
+PASSES = "print('== 3 passed in 1.00s ==')"
+
+
+def remembered():
+    return suite.load_memory(suite.MEMORY).get("spark", {}).get("hash")
+
+
+def test_what_fails_has_no_longer_passed(monkeypatch, tmp_path):
+    assert Real(monkeypatch, tmp_path, PASSES).run(SPARK)
+    assert remembered() == Real(monkeypatch, tmp_path, PASSES).hashes["spark"]
+    run = Real(monkeypatch, tmp_path, "print('== 1 failed, 2 passed in 1.00s =='); raise SystemExit(1)", ["--force"])
+    assert not run.run(SPARK)
+    assert remembered() is None
+    assert (run.outcomes[0].tests, run.outcomes[0].failed, run.outcomes[0].result) == (2, 1, "failed")
+
+
+def test_what_changed_while_it_ran_is_not_remembered(monkeypatch, tmp_path):
+    changes = f"open('roles/spark/tasks/main.yml', 'a').write('more'); {PASSES}"
+    assert Real(monkeypatch, tmp_path, changes).run(SPARK)
+    assert remembered() is None
+
+
+def test_another_kubernetes_release_is_another_test(monkeypatch, tmp_path):
+    monkeypatch.delenv("BB_KUBERNETES", raising=False)
+    usual = Real(monkeypatch, tmp_path, PASSES).hashes
+    monkeypatch.setenv("BB_KUBERNETES", "1.2.3")
+    assert Real(monkeypatch, tmp_path, PASSES).hashes == usual
+    monkeypatch.setenv("BB_KUBERNETES", "1.1.1")
+    assert Real(monkeypatch, tmp_path, PASSES).hashes["spark"] != usual["spark"]
+
+
+def test_long_tests_that_were_left_out_are_named_and_their_minutes_are_no_estimate(monkeypatch, tmp_path):
+    run = Real(monkeypatch, tmp_path, PASSES)
+    (suite.ROOT / "molecule/spark/tests/test_spark.py").write_text("@pytest.mark.long\n")
+    assert run.run(SPARK)
+    assert run.outcomes[0].result == "passed, without its long tests"
+    by_name = Real(monkeypatch, tmp_path / "by_name", PASSES, ["spark"])
+    (suite.ROOT / "molecule/spark/tests/test_spark.py").write_text("@pytest.mark.long\n")
+    by_name.hashes["spark"] = by_name.hash_of(SPARK)
+    assert by_name.run(SPARK)
+    assert by_name.outcomes[0].result == "passed"
+    known = suite.load_memory(suite.MEMORY)["spark"]
+    assert (known["whole"], "minutes" in known) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        (PASSES, ["passed"]),
+        ("print('not run: no python3.9')", ["not run: no python3.9"]),
+        (f"print('not run: no python3.9'); {PASSES}", ["passed", "not run: no python3.9"]),
+    ],
+)
+def test_a_part_says_what_it_did_not_run(monkeypatch, tmp_path, program, said):
+    run = Real(monkeypatch, tmp_path, program, ["--all"])
+    assert run.run(suite.FURTHER[0])
+    assert [item.result for item in run.outcomes] == said
+
+
+def test_a_part_that_hangs_is_stopped(monkeypatch, tmp_path):
+    run = Real(
+        monkeypatch, tmp_path, "import time; print('started', flush=True); time.sleep(600)", ["--minutes", "0.01"]
+    )
+    assert not run.run(SPARK)
+    assert run.outcomes[0].result == "failed"
+
+
+def test_options_of_the_callers_pytest_do_not_reach_a_scenario(monkeypatch):
+    monkeypatch.setenv("PYTEST_ADDOPTS", "-k nothing")
+    for argv, options in (["spark"], ""), ([], "-m 'not long'"):
+        steps = list(suite.Suite(arguments(*argv)).steps(SPARK))
+        assert {environment["PYTEST_ADDOPTS"] for _, environment in steps} == {options}
+
+
+def test_what_is_not_asked_for_by_name_is_said_not_to_be_run(monkeypatch, capsys):
+    run = Recorded(monkeypatch, ["spark", "--keep"])
+    assert run.main() == 0
+    assert run.said["cassandra"] == "not run: others were asked for by name"
+    assert capsys.readouterr().out.splitlines()[-1] == "0 passed, 0 failed"
