@@ -44,8 +44,9 @@ help: ## Show this list
 demo: mirror ## Bare hosts to a running cluster with Hazelcast on it, then show how to look at it
 	@$(PLAYBOOK) site.yml $(EXTRA)
 	@echo
-	@echo "kubectl:  export KUBECONFIG=$(CURDIR)/$(STATE)/kubeconfig"
-	@echo "hosts:    ssh -F $(STATE)/ssh_config cp1"
+	@echo "ansible-playbook:  export PATH=$(TOOLS):\$$PATH"
+	@echo "kubectl:           ssh -F $(STATE)/ssh_config cp1 sudo kubectl --kubeconfig /etc/kubernetes/admin.conf get nodes"
+	@echo "hosts:             ssh -F $(STATE)/ssh_config cp1"
 
 .PHONY: converge
 converge: .collections $(VENV) ## Run site.yml on the lab again (EXTRA='-e ...' for settings, EXTRA='--check --diff' to look)
