@@ -63,6 +63,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ..module_utils.labels import LABEL_RACK
+
 
 def join_configuration(
     command: str,
@@ -87,7 +89,7 @@ def join_configuration(
         )
     arguments = [{"name": "node-ip", "value": node_address}]
     if str(rack):
-        arguments.append({"name": "node-labels", "value": f"topology.kubernetes.io/zone={rack}"})
+        arguments.append({"name": "node-labels", "value": f"{LABEL_RACK}={rack}"})
     document: dict[str, Any] = {
         "apiVersion": "kubeadm.k8s.io/v1beta4",
         "kind": "JoinConfiguration",

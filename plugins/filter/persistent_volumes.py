@@ -42,6 +42,8 @@ _value:
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..module_utils.labels import LABEL_HOSTNAME, LABEL_MANAGER, MANAGER
+
 
 def persistent_volumes(volumes: Iterable[Mapping[str, str]], storage_class: str = "local") -> list[dict[str, Any]]:
     """One PersistentVolume for each directory."""
@@ -49,11 +51,11 @@ def persistent_volumes(volumes: Iterable[Mapping[str, str]], storage_class: str 
 
 
 def _volume(volume: Mapping[str, str], storage_class: str) -> dict[str, Any]:
-    host = {"key": "kubernetes.io/hostname", "operator": "In", "values": [volume["node"]]}
+    host = {"key": LABEL_HOSTNAME, "operator": "In", "values": [volume["node"]]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": volume["name"], "labels": {"app.kubernetes.io/managed-by": "baremetal.bigdata"}},
+        "metadata": {"name": volume["name"], "labels": {LABEL_MANAGER: MANAGER}},
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "capacity": {"storage": volume["size"]},

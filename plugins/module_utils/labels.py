@@ -18,6 +18,9 @@ LABEL_HOSTNAME = "kubernetes.io/hostname"
 LABEL_POD_NAME = "statefulset.kubernetes.io/pod-name"
 ANNOTATION_CONFIG = "baremetal.bigdata/config-hash"
 ANNOTATION_TEMPLATE = "baremetal.bigdata/template-hash"
+# On the pod of a member with a config package: whom it was told of, as JSON; and the digest of its package.
+ANNOTATION_MEMBERS = "baremetal.bigdata/guest-members"
+ANNOTATION_PACKAGE = "baremetal.bigdata/guest-package"
 # On a controller: the values of fixed parameters, as JSON.
 ANNOTATION_FIXED = "baremetal.bigdata/fixed-parameters"
 # On a Service: the URL scheme and path of its ports, and whether people open it. `<annotation>.<port>` is for one port,

@@ -110,13 +110,14 @@ except ImportError:
     yaml = None  # type: ignore[assignment]
 
 from ..module_utils.app.compare import identity, masked, normalise
-from ..module_utils.app.render.guest import ANNOTATION_MEMBERS, CONFIGURE, guest_name
+from ..module_utils.app.render.guest import CONFIGURE, guest_name
 from ..module_utils.app.render.names import namespace_object
 from ..module_utils.app.render.text import digest
 from ..module_utils.app.run import guest
 from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
+from ..module_utils.labels import ANNOTATION_MEMBERS
 
 PAUSE = 1.0
 # A question to the agent, which answers from files.

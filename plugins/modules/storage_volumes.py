@@ -91,9 +91,10 @@ from ..module_utils.app.compare import difference
 from ..module_utils.app.run.apply import apply_objects
 from ..module_utils.kube.module import create_module, reporting
 from ..module_utils.kube.objects import Kube
+from ..module_utils.labels import LABEL_MANAGER, MANAGER
 
 FIELD_MANAGER = "baremetal.bigdata.storage"
-SELECTOR = "app.kubernetes.io/managed-by=baremetal.bigdata"
+SELECTOR = f"{LABEL_MANAGER}={MANAGER}"
 
 
 def summary(volume: Mapping[str, Any]) -> dict[str, str]:

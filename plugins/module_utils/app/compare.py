@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Comparing what is wanted with what the API server has. All but `apply_objects` are pure functions."""
+"""Comparing what is wanted with what the API server has. Pure functions."""
 
 from __future__ import annotations
 

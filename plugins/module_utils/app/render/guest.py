@@ -27,6 +27,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...labels import ANNOTATION_PACKAGE
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, tokens_name, workload_name
@@ -35,8 +36,6 @@ from .text import digest
 GUEST_PATH = "/run/baremetal-bigdata/guest"
 AGENT_PATH = "/run/baremetal-bigdata/agent"
 CONFIGURE = ("/bin/sh", f"{AGENT_PATH}/configure")
-ANNOTATION_MEMBERS = "baremetal.bigdata/guest-members"
-ANNOTATION_PACKAGE = "baremetal.bigdata/guest-package"
 
 
 def guest_name(name: str) -> str:

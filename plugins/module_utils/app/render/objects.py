@@ -81,7 +81,7 @@ def render(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[
 
 
 def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[Stage]:
-    """One stage per role, in start order: its ``objects``, and its ``plan``. The first also has what all share.
+    """One stage per role, in start order: its ``objects``, and its ``contract``. The first also has what all share.
 
     ``agent``: the programs of members with a config package, name -> text. Raises ValueError where they are needed and
     not given, and AppError for what cannot be rendered.

@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE
+from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
 from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
 from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
@@ -293,7 +293,7 @@ def _populate(image: str, volume: Storage, role: Role) -> dict[str, Any]:
 
 
 def _spread(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
-    must = {"hard": "kubernetes.io/hostname", "racks": "topology.kubernetes.io/zone"}.get(cluster.roles[role.id].spread)
+    must = {"hard": LABEL_HOSTNAME, "racks": LABEL_RACK}.get(cluster.roles[role.id].spread)
     return [
         {
             "maxSkew": 1,
@@ -301,5 +301,5 @@ def _spread(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
             "whenUnsatisfiable": "DoNotSchedule" if key == must else "ScheduleAnyway",
             "labelSelector": peers(cluster, role),
         }
-        for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")
+        for key in (LABEL_HOSTNAME, LABEL_RACK)
     ]

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asking members who they are: probes for live roles, and the answers of HTTP endpoints and commands.
 
-A probe is a dictionary with ``command`` or ``http``, and optionally ``match`` and ``names``. Reading probes and
-answers is pure; `ask`, `run` and `ask_all` talk to members, always through the API server.
+Written, a probe is a dictionary with ``command`` or ``http``, and optionally ``match`` and ``names``; read, a `Probe`.
+Reading probes and answers is pure; `ask_all` talks to members, always through the API server.
 """
 
 from __future__ import annotations
