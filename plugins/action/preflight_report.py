@@ -8,13 +8,12 @@ import os
 from typing import Any
 
 import yaml
-from ansible.errors import AnsibleFilterError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
-from ..filter.node_addresses import node_addresses
+from ..filter.node_addresses import node_address
 from ..module_utils import artifacts
 from ..module_utils.host.volumes import read_volumes
 from ..module_utils.kube.client import KubeApi
@@ -128,21 +127,17 @@ class ActionModule(ActionBase):
 
     def _addresses(self, names, hostvars):
         """Findings about hosts outside of the run, whose addresses hosts of the run need."""
-        findings = []
-        for name in sorted(names):
-            try:
-                node_addresses([name], hostvars)
-            except AnsibleFilterError:
-                findings.append(
-                    make_finding(
-                        name,
-                        "node_address",
-                        "its address to be known to the hosts of this run, which is limited to others",
-                        "no cluster_node_address, and it does not answer",
-                        "set cluster_node_address for it in the inventory, or start it",
-                    )
-                )
-        return findings
+        return [
+            make_finding(
+                name,
+                "node_address",
+                "its address to be known to the hosts of this run, which is limited to others",
+                "no cluster_node_address, and it does not answer",
+                "set cluster_node_address for it in the inventory, or start it",
+            )
+            for name in sorted(names)
+            if not node_address(hostvars[name])
+        ]
 
     def _volumes(self, names, hostvars):
         """Findings about the local volumes of all hosts, also of those that the run is not limited to."""

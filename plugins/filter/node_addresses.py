@@ -49,20 +49,27 @@ def node_addresses(hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any
 
     :raises AnsibleFilterError: for a host with neither the variable nor the fact.
     """
-    return [_address(host, hostvars[host]) for host in hosts]
+    return [_known_address(host, hostvars[host]) for host in hosts]
 
 
-def _address(host: str, variables: Mapping[str, Any]) -> str:
-    address = variables.get("cluster_node_address") or (
-        variables.get("ansible_facts", {}).get("default_ipv4", {}).get("address")
+def node_address(variables: Mapping[str, Any]) -> str:
+    """The cluster address of a host by its variables and facts; empty where neither tells."""
+    return str(
+        variables.get("cluster_node_address")
+        or variables.get("ansible_facts", {}).get("default_ipv4", {}).get("address")
+        or ""
     )
+
+
+def _known_address(host: str, variables: Mapping[str, Any]) -> str:
+    address = node_address(variables)
     if not address:
         raise AnsibleFilterError(
             f"{host}: its address in the cluster's network is not known. Expected cluster_node_address in the "
             "inventory, or a default route on the host and its facts gathered in this run; found neither. "
             "Set cluster_node_address for the host."
         )
-    return str(address)
+    return address
 
 
 class FilterModule:

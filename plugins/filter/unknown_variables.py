@@ -43,16 +43,17 @@ _value:
 """
 
 import difflib
-import fnmatch
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from ..module_utils.preflight.variables import is_known
 
 
 def unknown_variables(names: Iterable[str], known: Sequence[str], own: Sequence[str] = ()) -> list[str]:
     """A sentence for each of *names* that is neither *known* nor matches a pattern of *own*."""
     sentences = []
-    for name in sorted(set(names) - set(known)):
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
+    for name in sorted(set(names)):
+        if is_known(name, known, own):
             continue
         close = difflib.get_close_matches(name, known, 1)
         sentences.append(

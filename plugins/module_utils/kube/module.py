@@ -27,6 +27,17 @@ def create_module(argument_spec: dict[str, Any], **arguments: Any) -> AnsibleMod
 
 
 @contextlib.contextmanager
+def refusing(module: AnsibleModule, refused: str = "the API server refused") -> Iterator[None]:
+    """End the module with a clear error where the API server refuses."""
+    try:
+        yield
+    except Exception as error:
+        if not getattr(error, "status", None):
+            raise
+        module.fail_json(msg=f"{refused}: {reason(error)}")
+
+
+@contextlib.contextmanager
 def reporting(
     module: AnsibleModule, missing: Callable[[str], Mapping[str, Any]], refused: str = "the API server refused"
 ) -> Iterator[None]:
@@ -36,7 +47,8 @@ def reporting(
     the reason, and ``reachable`` false.
     """
     try:
-        yield
+        with refusing(module, refused):
+            yield
     except Unreachable as error:
         if module.check_mode:
             module.exit_json(changed=False, reachable=False, **missing(str(error)))
@@ -44,10 +56,6 @@ def reporting(
             msg=f"expected a running Kubernetes cluster, found that {error}. Run the cluster playbook first, "
             "or set cluster_kubeconfig to the kubeconfig of a cluster."
         )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"{refused}: {reason(error)}")
 
 
 def reason(error: BaseException) -> str:

@@ -14,6 +14,11 @@ from .findings import INVENTORY, Finding, make_finding
 _SIMILAR = 0.9
 
 
+def is_known(name: str, known: Iterable[str], own: Iterable[str]) -> bool:
+    """Whether a variable is among the *known* ones, or matches a pattern of the site's *own*."""
+    return name in known or any(fnmatch.fnmatchcase(name, pattern) for pattern in own)
+
+
 def check_variable_names(
     variables: list[tuple[str, str]], known: set[str], prefixes: list[str], own: Iterable[str] = ()
 ) -> list[Finding]:
@@ -26,11 +31,9 @@ def check_variable_names(
     candidates = sorted(known)
     starts = tuple(f"{prefix}_" for prefix in prefixes)
     for name, where in variables:
-        if (name, where) in seen or name in known or name.startswith(("_", "ansible_")):
+        if (name, where) in seen or name.startswith(("_", "ansible_")) or is_known(name, known, own):
             continue
         seen.add((name, where))
-        if any(fnmatch.fnmatchcase(name, pattern) for pattern in own):
-            continue
         prefixed = name.startswith(starts)
         close = difflib.get_close_matches(name, candidates, 1, 0.75 if prefixed else _SIMILAR)
         if not prefixed and not close:

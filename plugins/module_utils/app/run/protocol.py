@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ...kube.module import Unreachable, reason
+from ...kube.module import Unreachable, refusing
 from ...kube.objects import Kube
 from ..contract import ContractError, RoleContract
 from .leave import Refused
@@ -20,8 +20,9 @@ def follow(module: AnsibleModule, protocol: Callable[[RoleWatch], dict[str, Any]
     """Run *protocol* on the role that the module's options ``namespace`` and ``contract`` name; ends the module."""
     namespace = module.params["namespace"]
     try:
-        contract = RoleContract.from_dict(module.params["contract"])
-        result = protocol(RoleWatch(Kube(module), namespace, contract))
+        with refusing(module):
+            contract = RoleContract.from_dict(module.params["contract"])
+            result = protocol(RoleWatch(Kube(module), namespace, contract))
     except ContractError as error:
         module.fail_json(msg=str(error))
     except Unreachable as error:
@@ -31,8 +32,4 @@ def follow(module: AnsibleModule, protocol: Callable[[RoleWatch], dict[str, Any]
             msg=f"{error}. Look at its pods (kubectl -n {namespace} describe pod, logs) and run again: the run goes on "
             "where it stopped."
         )
-    except Exception as error:
-        if not getattr(error, "status", None):
-            raise
-        module.fail_json(msg=f"the API server refused: {reason(error)}")
     module.exit_json(**result)
