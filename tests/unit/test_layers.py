@@ -18,11 +18,12 @@ UTILS = PLUGINS / "module_utils"
 PREFIX = "ansible_collections.baremetal.bigdata.plugins"
 
 # What each layer may import besides itself, the longest name first. Everything may import PURE.
-PURE = ("labels", "kube.quantity", "kube.question")
+PURE = ("labels", "kube.quantity", "kube.question", "app.shapes")
 LAYERS = {
     "kube.quantity": (),
     "kube.question": (),
     "kube": (),
+    "app.shapes": (),
     "app.model": (),
     "app.dialects": ("app.model",),
     "app.contract": (),
