@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -13,12 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app import compare
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import (
-    ContractError,
-    Counted,
-    RoleContract,
-    Step,
-)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, Step
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
@@ -782,28 +776,6 @@ def test_a_contract_says_how_to_ask_the_app():
     secure = contract({**role}, master, services=[{**API, "scheme": "https"}])
     assert secure.asks_members.scheme == "https"
     assert secure.live.as_option()["http"]["scheme"] == "https"
-
-
-def test_a_contract_survives_its_way_through_ansible_and_nothing_else_is_one():
-    step = {"command": ["bye", "$(member.name)"]}
-    role = {
-        "services": ["api"],
-        "health": {"members": {"http": {"service": "api", "path": "/n"}}, "counts": ["other", "worker"]},
-        "live_role": {"command": ["who"], "names": {"x": "leader"}},
-        "leave": {"allowed": step, "announce": {**step, "at": "worker"}, "done": step},
-    }
-    found = contract(role, {"id": "other"}, services=[API])
-    carried = json.loads(json.dumps(found.as_dict()))
-    assert RoleContract.from_dict(carried) == found
-    for data, message in (
-        (None, "found NoneType"),
-        ({**carried, "more": 1}, "found it with more"),
-        ({key: value for key, value in carried.items() if key != "kind"}, "found it without kind"),
-        ({**carried, "leave_done": {"question": None, "at": ""}}, "role worker: leave_done: expected a question"),
-        ({**carried, "asks_members": {"command": []}}, "role worker: asks_members: expected what app_render returns"),
-    ):
-        with pytest.raises(ContractError, match=message):
-            RoleContract.from_dict(data)
 
 
 def test_what_only_a_run_knows_stays_in_the_steps_of_leaving_and_nowhere_else():
