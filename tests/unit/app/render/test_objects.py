@@ -15,6 +15,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app import compa
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, Step
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.placeholders import substitute
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import text as app_text
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.names import cluster_selector
@@ -218,12 +219,12 @@ def test_an_unknown_placeholder_is_refused_with_its_place():
 
 def test_a_placeholder_alone_keeps_its_type_and_kubernetes_own_are_left():
     values = {"n": 3, "on": True, "name": "x"}
-    assert app_text.substitute({"a": "$(n)", "b": "$(n)/$(on)", "c": ["$(name)"]}, values) == {
+    assert substitute({"a": "$(n)", "b": "$(n)/$(on)", "c": ["$(name)"]}, values) == {
         "a": 3,
         "b": "3/true",
         "c": ["x"],
     }
-    assert app_text.substitute("$(POD_IP)", values) == "$(POD_IP)"
+    assert substitute("$(POD_IP)", values) == "$(POD_IP)"
 
 
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
