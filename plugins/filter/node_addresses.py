@@ -75,5 +75,5 @@ def _known_address(host: str, variables: Mapping[str, Any]) -> str:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"node_addresses": node_addresses}

@@ -9,13 +9,13 @@ and the tables of docs/apps/definitions.md are written from the same declaration
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Callable, TypeVar
 
 from ...kube.quantity import PATTERN as QUANTITY_PATTERN
+from ..shapes import shape
 from .reader import Reader, show
 
 # RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
@@ -24,9 +24,6 @@ LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
 T = TypeVar("T")
 # Builds the value of one field. Takes the reader of the object, and what to take where the document says nothing.
 Read = Callable[[Reader, Any], Any]
-
-# What a field may be: a text, number and so on (``one``), a list or a mapping of them; and whether it may be None.
-_FORM = re.compile(r"(?:tuple\[(?P<list>.+), \.\.\.\]|Mapping\[str, (?P<map>.+)\]|(?P<one>\w+))(?P<optional> \| None)?")
 
 
 @dataclass(frozen=True)
@@ -131,26 +128,12 @@ class Field:
 @cache
 def declared(kind: type) -> tuple[Field, ...]:
     """The declared fields of a dataclass, in their order."""
-    names = {**vars(sys.modules["builtins"]), **vars(sys.modules[kind.__module__])}
     result = []
     for item in fields(kind):
         says: Spec = item.metadata["spec"]
-        form = _FORM.fullmatch(says.form or str(item.type))
-        if not form:
-            raise TypeError(f"{kind.__name__}.{item.name}: {item.type}")
-        shape = "list" if form["list"] else "map" if form["map"] else "one"
-        of = form[shape]
+        of = shape(kind, says.form or str(item.type))
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        result.append(
-            Field(
-                item.name,
-                says,
-                shape,
-                Mapping if of.startswith("Mapping") else names[of],
-                bool(form["optional"]),
-                default,
-            )
-        )
+        result.append(Field(item.name, says, of.form, of.kind, of.optional, default))
     return tuple(result)
 
 
@@ -162,28 +145,28 @@ class Builder:
 
     def __init__(self, checks: Mapping[type, Callable[[Reader, Any], None]]):
         self.checks = checks
-        self.plans: dict[type, list[tuple[Field, Read]]] = {}
+        self.reads: dict[type, list[tuple[Field, Read]]] = {}
 
-    def plan(self, kind: type) -> list[tuple[Field, Read]]:
-        if kind not in self.plans:
-            self.plans[kind] = [(item, self._read(item)) for item in declared(kind)]
-        return self.plans[kind]
+    def fields(self, kind: type) -> list[tuple[Field, Read]]:
+        if kind not in self.reads:
+            self.reads[kind] = [(item, self._read(item)) for item in declared(kind)]
+        return self.reads[kind]
 
     def values(self, kind: type, reader: Reader, given: Mapping[str, Any], place: str = "spec") -> dict[str, Any]:
         """The values of the fields at a place of a document, besides those given."""
         return {
             item.name: read(reader, item.default)
-            for item, read in self.plan(kind)
+            for item, read in self.fields(kind)
             if item.spec.place == place and item.name not in given
         }
 
     def field(self, kind: type, field: str, reader: Reader, default: Any) -> Any:
         """The value of one field, or the default where the document says nothing."""
-        return next(read(reader, default) for item, read in self.plan(kind) if item.name == field)
+        return next(read(reader, default) for item, read in self.fields(kind) if item.name == field)
 
     def build(self, kind: type[T], reader: Reader, given: Mapping[str, Any] | None = None) -> T:
         """An object. ``given``: values that are known already."""
-        values = {item.name: read(reader, item.default) for item, read in self.plan(kind)
+        values = {item.name: read(reader, item.default) for item, read in self.fields(kind)
                   if not given or item.name not in given}  # fmt: skip
         result = kind(**values, **(given or {}))
         if kind in self.checks:

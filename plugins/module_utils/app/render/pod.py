@@ -10,9 +10,10 @@ from typing import Any
 
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
 from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
+from ..placeholders import scalar, substitute, words
 from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
-from .text import digest, scalar, substitute, words
+from .text import digest
 
 # Where the init container that fills a volume mounts it.
 _POPULATED = "/run/baremetal-bigdata/volumes"
