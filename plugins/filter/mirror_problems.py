@@ -186,7 +186,11 @@ def mirror_problems(
     file_bytes, image_bytes = _bytes(files, gone), _bytes(images, gone)
     listeners = facts["listeners"]
     answers = any(listener["port"] == registry_port for listener in listeners)
-    problems = address_problems(url, names) + port_problems(listeners, web_is_ours, registry_port)
+    # The authority's key and certificate lie beside the host's.
+    problems = (
+        ["expected another name for it in the inventory: ca is the authority's. Rename it."] if host == "ca" else []
+    )
+    problems += address_problems(url, names) + port_problems(listeners, web_is_ours, registry_port)
     problems += space_problems(facts["disks"], data_dir, file_bytes, image_bytes, answers)
     if zones and zone not in ("ANY", *zones):
         problems.append(

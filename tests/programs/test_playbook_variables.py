@@ -77,6 +77,12 @@ def play(tmp_path):
         ),
         ("reset", {}, "expected the name of the cluster that is to be removed, site, found nothing."),
         ("mirror", {"mirror_souce": "build"}, "Did you mean mirror_source?"),
+        (
+            "mirror",
+            {"mirror_apps": "hazelcast,spark"},
+            'Host localhost, variable mirror_apps: expected a list, found the text "hazelcast,spark". On the command '
+            'line: -e \'{"mirror_apps": ["hazelcast", "spark"]}\'',
+        ),
         ("mirror_reset", {"mirror_reset_confrim": "site"}, "Did you mean mirror_reset_confirm?"),
         (
             "mirror_reset",

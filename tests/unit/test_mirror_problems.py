@@ -156,3 +156,9 @@ def test_a_cache_that_is_gone():
         "Host mirror1: expected what the bundle names to be on the controller, found 2 missing, the first "
         "/nowhere/kubelet. Collect it again: run the mirror playbook without --tags publish."
     ]
+
+
+def test_a_host_with_the_authoritys_name():
+    assert problems(host="ca") == [
+        "Host ca: expected another name for it in the inventory: ca is the authority's. Rename it."
+    ]
