@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from .addresses import as_address, as_network
 from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
@@ -40,6 +41,7 @@ def check_site(hosts: dict[str, dict]) -> list[Finding]:
                     "correct cluster_node_address; or the same host is in the inventory twice",
                 )
             )
+    findings += _check_node_subnets(answered)
     findings += _check_mtu(answered)
     kinds: dict[str | None, list[str]] = {}
     for name, host in answered.items():
@@ -78,6 +80,34 @@ def _shared(values: dict[str, object]) -> list[tuple[object, list[str]]]:
         if value:
             by_value.setdefault(value, []).append(name)
     return [(key, names) for key, names in by_value.items() if len(names) > 1]
+
+
+def _check_node_subnets(hosts: dict[str, dict]) -> list[Finding]:
+    """Whether every node opens its firewall to all others."""
+    nodes = {name: host for name, host in hosts.items() if {"control_plane", "worker"} & set(host["roles"])}
+    addresses = {name: as_address(host["settings"].get("node_address")) for name, host in nodes.items()}
+    findings = []
+    for name, host in nodes.items():
+        texts = host["settings"].get("node_subnets") or []
+        if not host["facts"].get("firewalld") or not texts:
+            continue
+        networks = [network for network in map(as_network, texts) if network is not None]
+        shut = [
+            f"{other} ({address})"
+            for other, address in addresses.items()
+            if other != name and address is not None and not any(address in network for network in networks)
+        ]
+        if shut:
+            findings.append(
+                make_finding(
+                    name,
+                    "node_subnets",
+                    "cluster_node_subnets, the networks that its firewall opens to, to hold the addresses of all nodes",
+                    f"{listed(texts)}, without {listed(shut)}",
+                    "set cluster_node_subnets to the networks of all hosts, for all hosts",
+                )
+            )
+    return findings
 
 
 def _check_mtu(hosts: dict[str, dict]) -> list[Finding]:

@@ -212,6 +212,7 @@ FAULTS = [
     ("hostname", "hosts|worker1|settings|node_name", "worker_1", "worker1", ERROR, "worker_1"),
     ("node_address", "hosts|worker1|settings|node_address", "192.0.2.77", "worker1", ERROR, "192.0.2.21"),
     ("node_address", "hosts|worker1|settings|node_address", "", "worker1", ERROR, "nothing"),
+    ("node_address", "hosts|worker1|settings|node_address", "2001:db8::1", "worker1", ERROR, "2001:db8::1"),
     ("kernel", "hosts|worker1|facts|kernel_features|vxlan", False, "worker1", ERROR, "vxlan"),
     ("cgroup", "hosts|worker1|facts|cgroup_version", 1, "worker1", ERROR, "version 1"),
     (
@@ -469,6 +470,31 @@ def test_variable_names(name, suggestion):
     for finding in found:
         assert suggestion in finding.remedy
         assert finding.found == f"{name} (group_vars/all.yml:3)"
+
+
+def test_an_address_of_kubesprays_ip_is_named_so(site):
+    site["hosts"]["worker1"]["settings"].update(node_address="10.3.0.4", node_address_variable="ip")
+    (finding,) = findings(site)
+    assert finding.expected == "ip to be an address of the host"
+    assert finding.remedy == "correct ip, or give the host that address"
+
+
+@pytest.mark.parametrize(
+    ("subnets", "firewalld", "shut"),
+    [
+        (["192.0.2.0/24"], True, ""),
+        (["192.0.2.0/28", "192.0.2.16/28"], True, ""),
+        # The default of a host whose network is smaller than the site.
+        (["192.0.2.16/28"], True, "192.0.2.16/28, without cp1 (192.0.2.11)"),
+        (["192.0.2.16/28"], False, ""),
+        # The site opens ports by other means.
+        ([], True, ""),
+    ],
+)
+def test_firewalls_open_to_all_nodes(site, subnets, firewalld, shut):
+    site["hosts"]["worker1"]["facts"]["firewalld"] = firewalld
+    site["hosts"]["worker1"]["settings"]["node_subnets"] = subnets
+    assert [finding.found for finding in findings(site)] == ([shut] if shut else [])
 
 
 def test_a_hundred_hosts_take_no_time(site):
