@@ -225,6 +225,92 @@ def test_one_report_names_everything(refused, check, text):
     assert text.format(**values) in report
 
 
+# cp1 is this machine too, or somewhere that does not answer.
+SILENT = INVENTORY.replace("[etcd]\ncp1", "[etcd]\ncp1 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1", 1)
+
+
+def run_limited(site, *arguments, ignore=HOST_CHECKS, **variables):
+    """As `run`, without an address for every host by the command line: what is known of others is what counts."""
+    defaults = {
+        "preflight_artifact_url": "",
+        "preflight_etcd_fsync_dir": "",
+        "preflight_ports": [],
+        "preflight_ignore": list(ignore),
+    }
+    return ansible(
+        "ansible-playbook", "-i", "hosts", "play.yml", "-e", json.dumps({**defaults, **variables}), *arguments, cwd=site
+    )
+
+
+TOLD = """
+    - name: Tell where the API is, and who is asked
+      ansible.builtin.debug:
+        msg: "API at {{ __cluster_endpoint }} by {{ __cluster_control_plane_host }} and {{ __cluster_etcd_host }},
+          open to {{ cluster_node_subnets | length }} network"
+"""
+
+
+@pytest.fixture
+def told(tmp_path):
+    site = make_site(tmp_path, INVENTORY.replace("worker1", "worker1\nworker2"))
+    (site / "play.yml").write_text(PLAYBOOK + TOLD)
+    return site
+
+
+@pytest.mark.parametrize("limit", ["worker1", "kube_node", "worker1,localhost", "cp1", "kube_control_plane", "all"])
+def test_what_is_told_of_hosts_outside_of_the_run_is_known(told, limit):
+    done = run_limited(told, "--limit", limit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"API at [0-9.]+:6443 by cp1 and cp1, open to 1 network", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("limit", "tags", "refused"),
+    [
+        ("worker1", [], True),
+        ("kube_node,localhost", [], True),
+        ("worker1", ["--tags", "worker,kubelet"], True),
+        ("worker1", ["--tags", "preflight"], True),
+        ("worker1", ["--tags", "host,containerd"], False),
+        ("worker1", ["--skip-tags", "worker,ready"], False),
+        ("kube_node:cp1", [], False),
+        ("cp1", [], False),
+    ],
+)
+def test_part_of_a_bare_site_runs_or_is_refused_before_the_first_change(told, limit, tags, refused):
+    done = run_limited(told, "--limit", limit, *tags, ignore=[check for check in HOST_CHECKS if check != "limit"])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == (2 if refused else 0), report
+    sentence = "ERROR limit expected: a cluster, or the hosts in the run that make it found: none on cp1"
+    assert (f"{sentence} remedy: add cp1 to --limit" in report) is refused
+    if refused:
+        assert "changed the host" not in report
+
+
+def test_a_control_plane_that_does_not_answer_is_a_line_of_the_report(tmp_path):
+    site = make_site(tmp_path, SILENT)
+    done = run_limited(site, "--limit", "worker1", ignore=[])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2
+    assert "ERROR limit expected: a host with a control plane to answer found: cp1 cannot be reached" in report
+    assert "cp1 ERROR node_address expected: its address to be known" in report
+
+
+def test_kubesprays_inventory_is_read_by_its_addresses(tmp_path):
+    inventory = INVENTORY.replace("[etcd]\ncp1", "[etcd]\ncp1 ip=127.0.0.1 etcd_member_name=etcd1")
+    site = make_site(tmp_path, inventory.replace("worker1", "worker1 ip=127.0.0.1 access_ip=192.0.2.9"))
+    (site / "play.yml").write_text(PLAYBOOK + TOLD)
+    done = run_limited(site, ignore=[check for check in HOST_CHECKS if check not in ("node_address", "kubespray")])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert "found: ip, taken for the address of cp1, worker1" in report
+    assert "found: kubespray's etcd_member_name, without effect here" in report
+    assert "worker1 ERROR node_address expected: one address by which a host listens" in report
+    assert "found: 127.0.0.1 by ip, and access_ip 192.0.2.9" in report
+    assert "variable_unknown" not in report
+    done = run_limited(site)
+    assert done.stdout.count("API at 127.0.0.1:6443 by cp1 and cp1, open to 1 network") == 2, done.stdout
+
+
 def test_defaults_and_spec_agree():
     role = ROOT / "roles" / "preflight"
     defaults = yaml.safe_load((role / "defaults" / "main.yml").read_text())
