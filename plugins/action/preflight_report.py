@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
@@ -87,12 +88,18 @@ class ActionModule(ActionBase):
             },
         )
         findings = evaluate(
-            settings, groups, hosts, outside=outside, meant=lambda tag: is_meant(tag, run_tags, skip_tags)
+            settings,
+            groups,
+            hosts,
+            outside=outside,
+            meant=lambda tag: is_meant(tag, run_tags, skip_tags),
+            elsewhere={name: _address(hostvars[name]) for name in {*groups["cluster"], *groups["etcd"]} - {*names}},
         )
         findings += unreadable
         findings += self._addresses(_asked_for(groups, {*names}, args["settings"]), hostvars)
         findings += check_addresses({name: self._written(name, raw[name], hosts[name], hostvars) for name in names})
-        findings += self._volumes(groups["cluster"], hostvars)
+        if is_meant("storage", run_tags, skip_tags):
+            findings += self._volumes(groups["cluster"], hostvars)
         findings += self._variables(raw, hostvars, args["own_variables"])
         findings = apply_ignore(findings, args["ignore"])
 
@@ -150,7 +157,7 @@ class ActionModule(ActionBase):
                 "set cluster_node_address for it in the inventory, or start it",
             )
             for name in sorted(names)
-            if not node_address(hostvars[name])
+            if not _address(hostvars[name])
         ]
 
     @staticmethod
@@ -165,13 +172,27 @@ class ActionModule(ActionBase):
 
     def _volumes(self, names, hostvars):
         """Findings about the local volumes of all hosts, also of those that the run is not limited to."""
-        described = {}
+        described: dict[str, dict[str, Any]] = {}
+        findings = []
         for name in names:
-            variables = hostvars[name]
-            values = {key: variables.get(key) for key in ("storage_local_volumes", "cluster_node_name")}
-            described[name] = {key: value for key, value in values.items() if value}
+            described[name] = {}
+            try:
+                volumes = hostvars[name].get("storage_local_volumes")
+                if volumes:
+                    node = hostvars[name].get("cluster_node_name")
+                    described[name] = {"storage_local_volumes": volumes, "cluster_node_name": node}
+            except AnsibleError as error:
+                findings.append(
+                    make_finding(
+                        name,
+                        "limit",
+                        "its storage_local_volumes and cluster_node_name to be known, since all volumes are described",
+                        str(error),
+                        "write them without the host's facts, or add it to --limit",
+                    )
+                )
         _volumes, problems = read_volumes(names, described)
-        return [
+        return findings + [
             make_finding(problem.host, "storage_volumes", problem.expected, problem.found, problem.remedy)
             for problem in problems
         ]
@@ -248,6 +269,14 @@ class ActionModule(ActionBase):
             yield name, value, _where(name, value, "play"), None
         for name, value in load_extra_vars(loader).items():
             yield name, value, "extra variable", None
+
+
+def _address(variables):
+    """A host's address; empty where it is not known, or only by facts of a host that is not in the run."""
+    try:
+        return node_address(variables)
+    except AnsibleError:
+        return ""
 
 
 def _asked_for(groups, names, settings):

@@ -409,6 +409,16 @@ def _rule_network(host):
                     f"correct {variable}, or give the host that address",
                 )
             )
+    member = host.facts.get("member_address")
+    if interface is not None and member and member != address:
+        findings.append(
+            host.finding(
+                "node_address",
+                f"{variable} to be the address that the host's etcd member has",
+                f"{address}; the member has {member}",
+                f"set cluster_node_address to {member}: this playbook does not move a member",
+            )
+        )
     findings += _overlaps(host)
     if interface is not None and host.is_node:
         overhead = OVERLAY_BYTES.get(host.settings.get("network_plugin"), 0)

@@ -149,9 +149,10 @@ class _Part:
         ]
 
     def check_kubeconfig(self, path: str) -> list[Finding]:
-        """The controller itself speaks to the API for volumes."""
+        """The controller itself speaks to the API, for volumes and for the pod network."""
         left = self.elsewhere("control_plane")
-        if not self.meant("storage") or self.control_plane_here:
+        speaks = self.meant("storage") or (self.meant("network") and self.of("control_plane"))
+        if not speaks or self.control_plane_here:
             return []
         return [
             make_finding(

@@ -115,10 +115,11 @@ def evaluate(
     ignore: Iterable[str] = (),
     outside: Mapping[str, Mapping[str, bool] | None] = MappingProxyType({}),
     meant: Callable[[str], bool] = lambda _tag: True,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Finding]:
     """All findings except those about variables: the inventory's, each host's, and the hosts' together.
 
-    *outside* and *meant*: as for check_limit.
+    *outside* and *meant*: as for check_limit. *elsewhere*: as for check_site.
     """
     findings = check_inventory(settings, groups)
     unsupported = any(finding.check == "kubernetes_version" for finding in findings)
@@ -130,7 +131,7 @@ def evaluate(
                 # No mirror holds a release that does not exist: said once, for the inventory.
                 facts = dict(facts, fetch=None)
             findings += check_host(name, host["roles"], facts, own)
-    findings += check_site(hosts)
+    findings += check_site(hosts, elsewhere)
     cluster = settings.get("cluster") or {}
     findings += check_existing(cluster, groups.get("control_plane") or [], hosts, outside)
     findings += check_limit(cluster, groups, hosts, outside, meant, settings.get("missing_kubeconfig") or "")

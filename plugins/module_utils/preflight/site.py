@@ -4,13 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from .addresses import as_address, as_network
 from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
 
-def check_site(hosts: dict[str, dict]) -> list[Finding]:
-    """Compare hosts with each other. *hosts*: host -> {roles, facts, settings}; facts None: no answer."""
+def check_site(hosts: dict[str, dict], elsewhere: Mapping[str, str] = MappingProxyType({})) -> list[Finding]:
+    """Compare hosts with each other.
+
+    *hosts*: host -> {roles, facts, settings}; facts None: no answer. *elsewhere*: host -> address, as far as it is
+    known, of those that the run leaves out.
+    """
     findings = []
     answered = {name: host for name, host in hosts.items() if host.get("facts")}
     for check, fact, title, remedy in (
@@ -28,9 +35,20 @@ def check_site(hosts: dict[str, dict]) -> list[Finding]:
             for name in names:
                 others = [other for other in names if other != name]
                 findings.append(make_finding(name, check, title, f"{value}, as on {listed(others)}", remedy))
+    for value, names in _shared({name: host["settings"].get("node_name") for name, host in answered.items()}):
+        findings += [
+            make_finding(
+                name,
+                "hostname_duplicate",
+                "a node's name of its own",
+                f"{value}, as for {listed(other for other in names if other != name)}",
+                "correct cluster_node_name",
+            )
+            for name in names
+        ]
     addresses = {name: (host.get("settings") or {}).get("node_address") for name, host in hosts.items()}
-    for value, names in _shared(addresses):
-        for name in names:
+    for value, names in _shared({**elsewhere, **addresses}):
+        for name in [name for name in names if name in hosts]:
             others = [other for other in names if other != name]
             findings.append(
                 make_finding(

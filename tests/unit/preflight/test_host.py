@@ -497,6 +497,36 @@ def test_firewalls_open_to_all_nodes(site, subnets, firewalld, shut):
     assert [finding.found for finding in findings(site)] == ([shut] if shut else [])
 
 
+def test_the_address_of_a_member_of_etcd_stays(site):
+    facts = site["hosts"]["cp1"]["facts"]
+    facts["addresses"].append({"interface": "eth1", "address": "10.3.0.1", "prefix": 24, "mtu": 1500})
+    facts["member_address"] = "192.0.2.11"
+    assert findings(site) == []
+    site["hosts"]["cp1"]["settings"].update(node_address="10.3.0.1", node_address_variable="ip")
+    (finding,) = findings(site)
+    assert finding.found == "10.3.0.1; the member has 192.0.2.11"
+    assert finding.remedy == "set cluster_node_address to 192.0.2.11: this playbook does not move a member"
+
+
+def test_two_hosts_are_not_one_node(site):
+    site["hosts"]["worker2"]["settings"]["node_name"] = "worker1"
+    site["hosts"]["worker2"]["facts"]["hostname"] = "worker1.site"
+    found = [(finding.host, finding.check, finding.found) for finding in findings(site)]
+    assert found == [
+        ("worker1", "hostname_duplicate", "worker1, as for worker2"),
+        ("worker2", "hostname_duplicate", "worker1, as for worker1"),
+    ]
+
+
+def test_addresses_of_hosts_outside_of_the_run_are_taken(site):
+    elsewhere = {"worker3": "192.0.2.21", "worker4": "192.0.2.22", "worker5": "", "worker6": ""}
+    found = evaluate(site["settings"], site["groups"], site["hosts"], elsewhere=elsewhere)
+    assert [(finding.host, finding.check, finding.found) for finding in found] == [
+        ("worker1", "address_duplicate", "192.0.2.21, as for worker3"),
+        ("worker2", "address_duplicate", "192.0.2.22, as for worker4"),
+    ]
+
+
 def test_a_hundred_hosts_take_no_time(site):
     site["hosts"] = {f"w{n}": host(f"w{n}", n, ["worker"]) for n in range(1, 101)}
     site["groups"]["worker"] = list(site["hosts"])

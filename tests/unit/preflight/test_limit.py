@@ -129,11 +129,13 @@ def test_a_join_without_kubelet_is_refused():
     assert run(["worker1"], tags=["worker"]) == []
 
 
-def test_volumes_need_the_kubeconfig_on_the_controller():
+def test_volumes_and_the_network_need_the_kubeconfig_on_the_controller():
     (only,) = run(["worker1"], kubeconfig="/k")
     assert only[2] == "add cp1 to --limit, or copy the file from where the cluster was made"
     (only,) = run(EVERYONE, kubeconfig="/k", tags=["storage"])
     assert only[2] == "add control_plane to --tags, or copy the file from where the cluster was made"
+    assert len(run(["cp1"], kubeconfig="/k", tags=["network"])) == 1
+    assert run(["worker1"], kubeconfig="/k", tags=["network"]) == []
     assert run(["worker1", "cp2"], kubeconfig="/k") == []
     assert run(["worker1"], kubeconfig="/k", skip=["storage"]) == []
     assert run(EVERYONE, up=False, kubeconfig="/k") == []
