@@ -99,6 +99,18 @@ def test_sources_of_the_firewall_are_networks(name, value, found, expected):
     assert expected in finding.expected
 
 
+@pytest.mark.parametrize("name", ["https://api", "api:6443", "api_1", "API", "", "-a", "a..b"])
+def test_names_that_no_certificate_takes_are_refused(name):
+    spec = SITE["control_plane_certificate_sans"]
+    (finding,) = check_value("control_plane_certificate_sans", ["api.example.org", name], spec, "play")
+    assert finding.found == f"{name!r} (play)"
+
+
+def test_names_that_a_certificate_takes():
+    names = ["api.example.org", "*.example.org", "192.0.2.5", "2001:db8::1", "10", 10]
+    assert check_value("control_plane_certificate_sans", names, SITE["control_plane_certificate_sans"], "play") == []
+
+
 def test_administrators_may_come_by_ipv6():
     value = ["192.0.2.5", "192.0.2.0/24", "2001:db8::/64"]
     assert check_value("control_plane_api_sources", value, SITE["control_plane_api_sources"], "play") == []
