@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import ipaddress
 from collections.abc import Iterable
 
+from .addresses import LABEL, UNSUPPORTED, as_address, is_ipv6
 from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
@@ -77,8 +79,62 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
+# Lists of networks or addresses, from which hosts let others in, and whether they may be of IPv6.
+NETWORKS = {"cluster_node_subnets": False, "control_plane_api_sources": True}
+
+
+def _check_networks(name: str, value: list, where: str) -> list[Finding]:
+    findings = []
+    for item in value:
+        six = is_ipv6(item) and not NETWORKS[name]
+        try:
+            ipaddress.ip_network(str(item), strict=False)
+        except ValueError:
+            pass
+        else:
+            if not six:
+                continue
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "variable_value",
+                f"{name} to hold IPv4 networks, {UNSUPPORTED}" if six else f"{name} to hold networks in CIDR form",
+                f"{item} ({where})",
+                f"correct {name}, such as 192.0.2.0/24",
+            )
+        )
+    return findings
+
+
+# Lists of names that a certificate is to have, as kubeadm takes them: a wildcard in front, and addresses, are fine.
+CERTIFICATE_NAMES = ("control_plane_certificate_sans",)
+
+
+def _check_certificate_names(name: str, value: list, where: str) -> list[Finding]:
+    wrong = [
+        str(item)
+        for item in value
+        if as_address(item) is None
+        and not all(LABEL.fullmatch(label) for label in str(item).removeprefix("*.").split("."))
+    ]
+    return [
+        make_finding(
+            INVENTORY,
+            "variable_value",
+            f"{name} to hold DNS names in lower case, and IP addresses",
+            f"{text!r} ({where})",
+            f"correct {name}: no scheme, no port, no underscore",
+        )
+        for text in wrong
+    ]
+
+
 def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
-    """Whether a number is one that its variable may be. Of others nothing is known here."""
+    """Whether a value is one that its variable may have: numbers, networks, names. Of others nothing is known here."""
+    if name in NETWORKS and isinstance(value, list):
+        return _check_networks(name, value, where)
+    if name in CERTIFICATE_NAMES and isinstance(value, list):
+        return _check_certificate_names(name, value, where)
     limits = LIMITS.get(name)
     if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return []

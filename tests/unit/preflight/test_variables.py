@@ -86,6 +86,37 @@ def test_values_that_change_on_their_way_are_refused(name, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "found", "expected"),
+    [
+        ("cluster_node_subnets", ["192.0.2.0/24", "fd00::/64"], "fd00::/64", "since IPv6, alone or beside IPv4"),
+        ("cluster_node_subnets", ["192.0.2.0/24", "rack-a"], "rack-a", "to hold networks in CIDR form"),
+        ("control_plane_api_sources", ["192.0.2.0/33"], "192.0.2.0/33", "to hold networks in CIDR form"),
+    ],
+)
+def test_sources_of_the_firewall_are_networks(name, value, found, expected):
+    (finding,) = check_value(name, value, SITE[name], "group_vars/all.yml:3")
+    assert finding.found == f"{found} (group_vars/all.yml:3)"
+    assert expected in finding.expected
+
+
+@pytest.mark.parametrize("name", ["https://api", "api:6443", "api_1", "API", "", "-a", "a..b"])
+def test_names_that_no_certificate_takes_are_refused(name):
+    spec = SITE["control_plane_certificate_sans"]
+    (finding,) = check_value("control_plane_certificate_sans", ["api.example.org", name], spec, "play")
+    assert finding.found == f"{name!r} (play)"
+
+
+def test_names_that_a_certificate_takes():
+    names = ["api.example.org", "*.example.org", "192.0.2.5", "2001:db8::1", "10", 10]
+    assert check_value("control_plane_certificate_sans", names, SITE["control_plane_certificate_sans"], "play") == []
+
+
+def test_administrators_may_come_by_ipv6():
+    value = ["192.0.2.5", "192.0.2.0/24", "2001:db8::/64"]
+    assert check_value("control_plane_api_sources", value, SITE["control_plane_api_sources"], "play") == []
+
+
+@pytest.mark.parametrize(
     "name", ["10", "007", "1e3", "on", "null", "No", "~", "", "prod: eu", "a b", "0x1F", "1_000", "#a", "- a"]
 )
 def test_names_that_yaml_takes_for_something_else_are_quoted(name):
