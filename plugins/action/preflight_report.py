@@ -21,7 +21,7 @@ from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
 from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
-from ..module_utils.preflight.variables import check_variable_names, check_variable_range
+from ..module_utils.preflight.variables import check_variable_names, check_variable_range, check_variable_text
 from ..plugin_utils import catalogue, role_specs
 
 try:
@@ -240,6 +240,9 @@ def check_value(name, value, spec, where):
     if written:
         expected = role_specs.expectation(name, spec)
         return [Finding(INVENTORY, "variable_value", expected, f"{value!r} ({where})", written, ERROR)]
+    findings = check_variable_text(name, value, where) if kind == "str" else []
+    if findings:
+        return findings
     validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
     if validated.error_messages:
         return [

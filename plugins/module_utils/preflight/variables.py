@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 from collections.abc import Iterable
 
 from .findings import INVENTORY, Finding, make_finding
@@ -95,3 +96,24 @@ def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
             "set {} to a value {}".format(name, f"of {text}" if text.startswith("at") else text),
         )
     ]
+
+
+# By these things are called: 1.10 without quotes is 1.1, and nothing is called "None".
+NAMES = ("cluster_name", "cluster_node_name", "cluster_rack", "cluster_kubernetes_version")
+# In the kubeconfig's file name, a certificate's name of 64 characters (beside " mirror") and etcd's settings.
+_CLUSTER_NAME = re.compile(r"\w([\w .,:@+=-]{0,55}[\w.])?")
+
+
+def check_variable_text(name: str, value: object, where: str) -> list[Finding]:
+    """Whether a text is one, and a name one that files and certificates can have."""
+    if isinstance(value, bool) or (name in NAMES and isinstance(value, float)):
+        remedy = f'put it in quotes: {name}: "..."; YAML takes on, yes, 1.10 and their like for something else'
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"{value!r} ({where})", remedy)]
+    if name in NAMES and value is None:
+        remedy = f"set {name}, or remove it"
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"nothing ({where})", remedy)]
+    if name == "cluster_name" and not _CLUSTER_NAME.fullmatch(str(value)):
+        expected = "cluster_name to be up to 57 letters, digits, blanks and . , : @ + = _ -"
+        remedy = "choose another name: files, certificates and the kubeconfig's context are called by it"
+        return [make_finding(INVENTORY, "variable_value", expected, f"{str(value)!r} ({where})", remedy)]
+    return []
