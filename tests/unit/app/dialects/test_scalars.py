@@ -195,6 +195,25 @@ def test_settings_that_have_lost_how_they_were_written_are_refused(value, found)
     assert str(error.value) == f"spec.roles.server.env.A: expected a text, found {found}. {remedy}"
 
 
+def test_parameters_that_have_lost_how_they_were_written_are_refused():
+    app, cluster = document(APP), document(CLUSTER)
+    app["spec"]["parameters"] = [{"name": "version", "type": "str", "default": "1"}]
+    cluster["spec"]["parameters"] = {"version": 1.1}
+    with pytest.raises(AppError) as error:
+        load_cluster(cluster, load_app(app))
+    assert str(error.value) == (
+        "spec.parameters.version: expected a value of type str, found 1.1. "
+        "Put it in quotes: how it is written is lost otherwise."
+    )
+
+
+def test_nothing_is_no_property():
+    with pytest.raises(AppError) as error:
+        load_app(document(APP.replace("on: on", "on: ")))
+    where = "spec.roles[0].config_files[0].data.on"
+    assert str(error.value) == f'{where}: expected a text, found nothing. Write "" for an empty one.'
+
+
 def test_modes_that_have_lost_how_they_were_written_are_refused():
     app = document(APP)
     # 0644, by Ansible's YAML.
