@@ -37,6 +37,13 @@ class Written:
         return str(self.value) == self.text
 
 
+def misread(where: str, written: str, value: Any) -> Problem:
+    """Why what is written cannot be taken where no text is meant for sure."""
+    found = f"{written}, which YAML reads as {show(value)}"
+    remedy = f"Put it in quotes if it is a text, or write {show(value)}."
+    return Problem(where, "what means the same to every reader", found, remedy)
+
+
 @dataclass
 class _Places:
     """Takes values for places of one document, and collects what cannot be taken."""
@@ -63,9 +70,7 @@ class _Places:
             return value
         if not value.faithful:
             where = f"{self.source}, line {value.line or self.line}"
-            found = f"{value.text}, which YAML reads as {show(value.value)}"
-            remedy = f"Put it in quotes if it is a text, or write {show(value.value)}."
-            self.problems.append(Problem(where, "what means the same to every reader", found, remedy))
+            self.problems.append(misread(where, value.text, value.value))
         return value.value
 
     def read(self, value: Any) -> Any:
