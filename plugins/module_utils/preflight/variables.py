@@ -100,8 +100,9 @@ def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
 
 # By these things are called: 1.10 without quotes is 1.1, and nothing is called "None".
 NAMES = ("cluster_name", "cluster_node_name", "cluster_rack", "cluster_kubernetes_version")
-# In the kubeconfig's file name, a certificate's name of 64 characters (beside " mirror") and etcd's settings.
-_CLUSTER_NAME = re.compile(r"\w([\w .,:@+=-]{0,55}[\w.])?")
+# Part of a file's name, which a colon would end in $KUBECONFIG; of a certificate's, of 64 characters with " mirror";
+# and of etcd's settings, where systemd reads quotes and backslashes.
+_CLUSTER_NAME = re.compile(r"\w(?:[^/:\\'\"`$\x00-\x1f\x7f\x85\u2028\u2029]{0,55}[^\s/:\\'\"`$\x00-\x1f\x7f])?")
 
 
 def check_variable_text(name: str, value: object, where: str) -> list[Finding]:
@@ -113,7 +114,7 @@ def check_variable_text(name: str, value: object, where: str) -> list[Finding]:
         remedy = f"set {name}, or remove it"
         return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"nothing ({where})", remedy)]
     if name == "cluster_name" and not _CLUSTER_NAME.fullmatch(str(value)):
-        expected = "cluster_name to be up to 57 letters, digits, blanks and . , : @ + = _ -"
+        expected = "cluster_name to have up to 57 characters, a letter or digit first, without / : \\ ` $ and quotes"
         remedy = "choose another name: files, certificates and the kubeconfig's context are called by it"
         return [make_finding(INVENTORY, "variable_value", expected, f"{str(value)!r} ({where})", remedy)]
     return []

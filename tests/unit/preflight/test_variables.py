@@ -99,6 +99,8 @@ def test_values_that_change_on_their_way_are_refused(name, value, expected):
         ("cluster_name", ""),
         ("cluster_name", "a/b"),
         ("cluster_name", "../a"),
+        ("cluster_name", "prod: eu"),
+        ("cluster_name", "a "),
         ("cluster_name", 'a"b'),
         ("cluster_name", "a\nb"),
         ("cluster_name", " a"),
@@ -107,7 +109,7 @@ def test_values_that_change_on_their_way_are_refused(name, value, expected):
 )
 def test_texts_that_are_none_and_names_that_files_cannot_have_are_refused(name, value):
     (finding,) = check_value(name, value, SITE[name], "here")
-    assert finding.expected.startswith(f"{name} to be ")
+    assert finding.expected.startswith(f"{name} to ")
     assert ("nothing" if value is None else repr(value)) in finding.found
 
 
@@ -116,7 +118,8 @@ def test_texts_that_are_none_and_names_that_files_cannot_have_are_refused(name, 
     [
         ("cluster_name", 2024),
         ("cluster_name", "2024"),
-        ("cluster_name", "prod: eu"),
+        ("cluster_name", "prod, (eu) #1"),
+        ("cluster_name", "x"),
         ("cluster_name", "M\u00fcnchen"),
         ("cluster_name", "a" * 57),
         ("cluster_rack", 7),
