@@ -6,6 +6,7 @@ built of it. Needs no YAML library: an event is known by its type's name.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 # Levels of lists and mappings within each other. What is meant for people has ten.
@@ -69,3 +70,10 @@ class Limits:
             found = f"more with *{name}"
             remedy = "Write out what is meant: references to references multiply."
             raise Unbounded(line, f"at most {EXPANDED} characters by references", found, remedy)
+
+
+def check(events: Iterable[Any]) -> None:
+    """Whether a text's events stay within bounds. Raises Unbounded."""
+    limits = Limits()
+    for event in events:
+        limits.see(event)

@@ -22,7 +22,7 @@ try:
     import yaml
 except ImportError:  # reported by load_kubeconfig, where it is needed
     yaml = None  # type: ignore[assignment]
-from ..yaml_limits import Limits, Unbounded
+from ..yaml_limits import Unbounded, check
 from .errors import KubeApiError, NoKubeconfig
 
 # Of a kubeconfig, in bytes: hundreds of clusters with their certificates take less.
@@ -66,11 +66,9 @@ def _parse(text: str, name: str) -> dict[str, t.Any]:
             raise KubeApiError(f"{name} is YAML, and this Python has no PyYAML: install it.") from None
     else:
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        limits = Limits()
         try:
             # Before anything is built of it.
-            for event in yaml.parse(text, Loader=loader):
-                limits.see(event)
+            check(yaml.parse(text, Loader=loader))
             content = yaml.load(text, Loader=loader)
         except Unbounded as error:
             raise KubeApiError(f"{name}, line {error.line}: {error}") from None
