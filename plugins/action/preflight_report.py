@@ -24,7 +24,7 @@ from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_fi
 from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
 from ..module_utils.preflight.limit import is_meant
 from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
-from ..module_utils.preflight.variables import check_variable_names, check_variable_range
+from ..module_utils.preflight.variables import check_variable_names, check_variable_range, check_variable_text
 from ..plugin_utils import catalogue, role_specs
 
 try:
@@ -301,6 +301,9 @@ def check_value(name, value, spec, where):
     if written:
         expected = role_specs.expectation(name, spec)
         return [Finding(INVENTORY, "variable_value", expected, f"{value!r} ({where})", written, ERROR)]
+    findings = check_variable_text(name, value, where) if kind == "str" else []
+    if findings:
+        return findings
     validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
     if validated.error_messages:
         return [

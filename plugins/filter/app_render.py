@@ -54,14 +54,17 @@ from ..module_utils.app.render import objects as engine
 from ..module_utils.app.render.guest import guest_contract
 from ..module_utils.app.render.names import cluster_selector, discovery_name
 from ..plugin_utils.guest_agent import agent_programs
+from ..plugin_utils.written import refuse_misread_numbers
 
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
     try:
+        refuse_misread_numbers(definition)
         app = load_app(definition)
     except AppError as error:
         raise AnsibleFilterError(f"the app definition cannot be used:\n{error}") from error
     try:
+        refuse_misread_numbers(cluster)
         loaded = load_cluster(cluster, app)
         stages = engine.stages(loaded, agent_programs())
         guest = guest_contract(loaded)

@@ -18,7 +18,7 @@ UTILS = PLUGINS / "module_utils"
 PREFIX = "ansible_collections.baremetal.bigdata.plugins"
 
 # What each layer may import besides itself, the longest name first. Everything may import PURE.
-PURE = ("labels", "kube.quantity", "kube.question", "app.shapes")
+PURE = ("labels", "yaml_limits", "kube.quantity", "kube.question", "app.shapes")
 LAYERS = {
     "kube.quantity": (),
     "kube.question": (),
@@ -37,6 +37,7 @@ LAYERS = {
     "preflight": ("host",),
     "artifacts": (),
     "labels": (),
+    "yaml_limits": (),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from .addresses import LABEL, UNSUPPORTED, as_address, is_ipv6
@@ -151,3 +152,25 @@ def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
             "set {} to a value {}".format(name, f"of {text}" if text.startswith("at") else text),
         )
     ]
+
+
+# By these things are called: 1.10 without quotes is 1.1, and nothing is called "None".
+NAMES = ("cluster_name", "cluster_node_name", "cluster_rack", "cluster_kubernetes_version")
+# Part of a file's name, which a colon would end in $KUBECONFIG; of a certificate's, of 64 characters with " mirror";
+# and of etcd's settings, where systemd reads quotes and backslashes.
+_CLUSTER_NAME = re.compile(r"\w(?:[^/:\\'\"`$\x00-\x1f\x7f\x85\u2028\u2029]{0,55}[^\s/:\\'\"`$\x00-\x1f\x7f])?")
+
+
+def check_variable_text(name: str, value: object, where: str) -> list[Finding]:
+    """Whether a text is one, and a name one that files and certificates can have."""
+    if isinstance(value, bool) or (name in NAMES and isinstance(value, float)):
+        remedy = f'put it in quotes: {name}: "..."; YAML takes on, yes, 1.10 and their like for something else'
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"{value!r} ({where})", remedy)]
+    if name in NAMES and value is None:
+        remedy = f"set {name}, or remove it"
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"nothing ({where})", remedy)]
+    if name == "cluster_name" and not _CLUSTER_NAME.fullmatch(str(value)):
+        expected = "cluster_name to have up to 57 characters, a letter or digit first, without / : \\ ` $ and quotes"
+        remedy = "choose another name: files, certificates and the kubeconfig's context are called by it"
+        return [make_finding(INVENTORY, "variable_value", expected, f"{str(value)!r} ({where})", remedy)]
+    return []

@@ -117,6 +117,51 @@ def test_administrators_may_come_by_ipv6():
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster_name", True),
+        ("cluster_name", 1.1),
+        ("cluster_name", None),
+        ("cluster_rack", False),
+        ("cluster_rack", 1.1),
+        ("cluster_rack", None),
+        ("cluster_kubernetes_version", 1.36),
+        ("mirror_address", True),
+        ("cluster_name", ""),
+        ("cluster_name", "a/b"),
+        ("cluster_name", "../a"),
+        ("cluster_name", "prod: eu"),
+        ("cluster_name", "a "),
+        ("cluster_name", 'a"b'),
+        ("cluster_name", "a\nb"),
+        ("cluster_name", " a"),
+        ("cluster_name", "a" * 58),
+    ],
+)
+def test_texts_that_are_none_and_names_that_files_cannot_have_are_refused(name, value):
+    (finding,) = check_value(name, value, SITE[name], "here")
+    assert finding.expected.startswith(f"{name} to ")
+    assert ("nothing" if value is None else repr(value)) in finding.found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster_name", 2024),
+        ("cluster_name", "2024"),
+        ("cluster_name", "prod, (eu) #1"),
+        ("cluster_name", "x"),
+        ("cluster_name", "M\u00fcnchen"),
+        ("cluster_name", "a" * 57),
+        ("cluster_rack", 7),
+        ("flannel_cpu_request", 0.5),
+    ],
+)
+def test_other_texts_are_taken(name, value):
+    assert check_value(name, value, SITE[name], "here") == []
+
+
+@pytest.mark.parametrize(
     "name", ["10", "007", "1e3", "on", "null", "No", "~", "", "prod: eu", "a b", "0x1F", "1_000", "#a", "- a"]
 )
 def test_names_that_yaml_takes_for_something_else_are_quoted(name):

@@ -201,7 +201,7 @@ class Builder:
             return lambda reader, default: reader.choice(field, says.choices, default)
         if item.kind is str:
             return lambda reader, default: reader.text(
-                field, None if default is MISSING else default, says.pattern, says.what, says.longest
+                field, None if default is MISSING else default, says.pattern, says.what, says.longest, says.quoted
             )
         if item.kind is bool:
             return lambda reader, default: reader.boolean(field, default)
