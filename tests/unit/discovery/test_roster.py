@@ -226,6 +226,14 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
 # --- why not ready ---------------------------------------------------------------------------------
 
 
+def containers(state, **fields):
+    return {"containerStatuses": [{"name": "app", "state": state, **fields}]}
+
+
+def waiting(reason, message=""):
+    return {"waiting": {"reason": reason, "message": message}}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -237,45 +245,51 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
                         "type": "PodScheduled",
                         "status": "False",
                         "reason": "Unschedulable",
-                        "message": "0/3 nodes are available",
+                        "message": "0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match "
+                        "PersistentVolume's node affinity. preemption: 0/3 nodes are available: 3 Preemption is not "
+                        "helpful for scheduling.",
                     }
                 ],
             },
-            "Unschedulable: 0/3 nodes are available",
+            "Unschedulable: 0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match PersistentVolume's "
+            "node affinity.",
+        ),
+        (
+            containers(waiting("ImagePullBackOff", 'Back-off pulling image "r/x:1": ErrImagePull: no such\nimage')),
+            'container app: ImagePullBackOff: Back-off pulling image "r/x:1": ErrImagePull: no such image',
+        ),
+        (
+            containers(waiting("CreateContainerConfigError", 'secret "passwords" not found')),
+            'container app: CreateContainerConfigError: secret "passwords" not found',
+        ),
+        (
+            containers(
+                waiting("CrashLoopBackOff", "back-off 40s restarting failed container=app pod=p_ns(0)"),
+                lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            ),
+            "container app: CrashLoopBackOff: back-off 40s; it last exited with 137 (OOMKilled: it took more memory "
+            "than its limit)",
         ),
         (
             {
-                "containerStatuses": [
-                    {"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such\nimage"}}}
-                ]
-            },
-            "container app: ImagePullBackOff: no such image",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {
-                        "name": "app",
-                        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
-                        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
-                    }
-                ]
-            },
-            "container app: CrashLoopBackOff: back-off 40s; it last exited with 137 (OOMKilled)",
-        ),
-        (
-            {
+                **containers(waiting("PodInitializing")),
                 "initContainerStatuses": [
-                    {"name": "init", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}
+                    {"name": "init", "state": {"terminated": {"exitCode": 2, "reason": "Error", "message": "no disk"}}}
                 ],
-                "containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "PodInitializing"}}}],
             },
-            "container init: exited with 2: Error",
+            "container init exited with 2 (Error): no disk",
         ),
         (
             {
+                **containers(waiting("PodInitializing")),
+                "initContainerStatuses": [{"name": "init", "state": waiting("CrashLoopBackOff")}],
+            },
+            "container init: CrashLoopBackOff",
+        ),
+        (
+            {
+                **containers({"running": {}}, ready=False, started=True),
                 "initContainerStatuses": [{"name": "init", "state": {"terminated": {"exitCode": 0}}, "ready": True}],
-                "containerStatuses": [{"name": "app", "state": {"running": {}}, "ready": False}],
                 "conditions": [
                     {
                         "type": "Ready",
@@ -285,10 +299,50 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
                     }
                 ],
             },
-            "ContainersNotReady: containers with unready status: [app]",
+            "container app runs, but its readiness probe does not succeed",
         ),
+        (
+            containers(
+                {"running": {}},
+                ready=False,
+                started=False,
+                lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+            ),
+            "container app runs, but its startup probe does not succeed; it last exited with 1 (Error)",
+        ),
+        (containers({"terminated": {"exitCode": 0, "reason": "Completed"}}), "container app exited with 0 (Completed)"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
+            "Evicted: The node was low on resource: memory.",
+        ),
+        (
+            {
+                "phase": "Failed",
+                "conditions": [
+                    {
+                        "type": "DisruptionTarget",
+                        "reason": "DeletionByTaintManager",
+                        "message": "Taint manager: deleting",
+                    }
+                ],
+            },
+            "DeletionByTaintManager: Taint manager: deleting",
+        ),
+        (
+            {"phase": "Failed", **containers({"terminated": {"exitCode": 3, "reason": "Error"}})},
+            "Failed: container app exited with 3 (Error)",
+        ),
+        (
+            containers({"running": {}}, ready=True)
+            | {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-08-01T09:30:00Z"}]},
+            "its containers ran when its host node-1 was last heard of, which does not answer",
+        ),
+        ({"phase": "Unknown", "conditions": []}, "phase Unknown, condition Ready not set"),
         ({"conditions": []}, "phase Running, condition Ready not set"),
-        ({"conditions": [{"type": "Ready", "status": "False", "message": "x" * 1000}]}, "x" * 297 + "..."),
+        (
+            {"conditions": [{"type": "Ready", "status": "False", "message": "a" * 500 + "z" * 500}]},
+            "a" * 147 + " ... " + "z" * 147,
+        ),
     ],
 )
 def test_the_reason_is_what_stands_closest_to_the_cause(change, reason):

@@ -142,7 +142,7 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
             return watch.look(remaining)
         present = watch.members()
         there = leaver is not None and any(item.uid == leaver.uid for item in present)
-        return View(present, missing=f"{leaver.name} is still stopping" if leaver and there else "")
+        return watch.seen(present, f"{leaver.name} is still stopping" if leaver and there else "")
 
     view = until(settled, Deadline(timeout))
     if view.missing:
@@ -253,13 +253,13 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
         present = watch.members()
         old = next((item for item in present if item.uid == member.uid), None)
         if old is not None:
-            return View(present, missing=f"{name} is still stopping")
+            return watch.seen(present, f"{name} is still stopping")
         if works:
             return watch.look(wanted)
         new = next((item for item in present if item.name not in members or item.name == name), None)
         if new is None or not new.ready:
             trouble = f": {new.trouble}" if new and new.trouble else ""
-            return View(present, missing=f"{new.name if new else name} is not ready{trouble}")
+            return watch.seen(present, f"{new.name if new else name} is not ready{trouble}")
         return View(present)
 
     view = until(replaced, Deadline(timeout))

@@ -8,13 +8,17 @@ Everything here is driven by a role's contract.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+from ...kube.errors import KubeApiError
 from ...kube.module import Unreachable, reason
+from ...kube.nodes import Obstacle, obstacle
 from ...kube.objects import TIMEOUT, Kube
+from ...kube.pods import is_finished
 from ...kube.question import Question
 from ...kube.stream import CommandFailed
 from ..contract import RoleContract
@@ -26,6 +30,14 @@ COMMAND_TIMEOUT = 60
 # Seconds between two looks, and how many members are asked at the same time.
 PAUSE = 1.0
 PARALLEL = 8
+# Nodes are read again after this many seconds, where a member waits.
+NODES_SECONDS = 5.0
+# A host that is away may be restarting: it is waited for until it has been away for so long, and was seen to be for so
+# long. Where the scheduler finds no place without it, longer: another member may be about to make room.
+OUTAGE_SECONDS = 60.0
+SEEN_SECONDS = 3.0
+UNCERTAIN_SECONDS = 30.0
+DOCUMENT = "docs/troubleshooting.md#a-host-that-is-away"
 
 
 def api_version(kind: str) -> str:
@@ -51,11 +63,15 @@ def ready_member(kube: Kube, namespace: str, selector: str) -> str:
 
 @dataclass
 class View:
-    """What was seen of a role. ``missing`` says what it still lacks; empty: it is settled."""
+    """What was seen of a role. ``missing`` says what it still lacks; empty: it is settled.
+
+    ``obstacles``: members that wait for a host that does not work.
+    """
 
     members: list[Member] = field(default_factory=list)
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: str = ""
+    obstacles: tuple[Obstacle, ...] = ()
 
     @property
     def counted(self) -> int:
@@ -73,6 +89,8 @@ class RoleWatch:
 
     def __init__(self, kube: Kube, namespace: str, contract: RoleContract) -> None:
         self.kube, self.namespace, self.contract = kube, namespace, contract
+        # When the nodes were read last, and which there were.
+        self._known_nodes: tuple[float, dict[str, dict[str, Any]] | None] = (-NODES_SECONDS, {})
 
     def workload(self) -> dict[str, Any] | None:
         """The role's controller."""
@@ -84,8 +102,7 @@ class RoleWatch:
     def members(self, selector: str = "") -> list[Member]:
         """The members by name, of this role or of those that *selector* matches."""
         pods = self.kube.list("v1", "Pod", self.namespace, selector or self.contract.selector)
-        finished = ("Succeeded", "Failed")
-        found = [member(pod) for pod in pods if (pod.get("status") or {}).get("phase") not in finished]
+        found = [member(pod) for pod in pods if not is_finished(pod)]
         return sorted(found, key=lambda item: (item.ordinal, item.name))
 
     def live_roles(self, members: list[Member]) -> None:
@@ -174,9 +191,60 @@ class RoleWatch:
         missing = rollout(live, wanted)
         if missing:
             trouble = next((f" ({item.name}: {item.trouble})" for item in members if item.trouble), "")
-            return View(members, {}, missing + trouble)
+            return self.seen(members, missing, trouble=trouble)
         answers = self.answers(members) if wanted else {}
-        return View(members, answers, judge(members, wanted, self.counted(wanted), answers, template))
+        return self.seen(members, judge(members, wanted, self.counted(wanted), answers, template), answers)
+
+    def seen(
+        self, members: list[Member], missing: str, answers: dict[str, dict[str, str]] | None = None, trouble: str = ""
+    ) -> View:
+        """What is missing, and which members wait for which host. *trouble* adds to it, unless a host tells enough."""
+        waiting = [item for item in members if not item.ready] if missing else []
+        nodes = self._nodes() if waiting else {}
+        if nodes is None:
+            hosts = ", ".join(dict.fromkeys(item.node for item in waiting if item.node))
+            unknown = f". Whether {hosts} works is not known: the kubeconfig's user may not list nodes" if hosts else ""
+            return View(members, answers or {}, missing + trouble + unknown)
+        each = (obstacle(dict(item.pod), nodes, self._volumes(item)) for item in waiting) if nodes else ()
+        obstacles = tuple(item for item in each if item)
+        if not (obstacles and all(item.certain for item in obstacles)):
+            missing += trouble
+        return View(members, answers or {}, hindered(missing, obstacles), obstacles)
+
+    def _nodes(self) -> dict[str, dict[str, Any]] | None:
+        """The nodes by name, as they were a moment ago; None where the user of the kubeconfig may not read them."""
+        read_at, nodes = self._known_nodes
+        if nodes is not None and time.monotonic() - read_at >= NODES_SECONDS:
+            found = self._allowed(partial(self.kube.list, "v1", "Node", "", ""))
+            nodes = None if found is None else {node["metadata"]["name"]: node for node in found}
+            self._known_nodes = (time.monotonic(), nodes)
+        return nodes
+
+    def _volumes(self, item: Member) -> list[dict[str, Any]]:
+        """The PersistentVolumes of a member that has no host yet."""
+        if item.node:
+            return []
+        volumes = (item.pod.get("spec") or {}).get("volumes") or ()
+        names = [
+            volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume
+        ]
+        found = []
+        for name in names:
+            claim = self._allowed(partial(self.kube.get, "v1", "PersistentVolumeClaim", name, self.namespace))
+            bound = ((claim or {}).get("spec") or {}).get("volumeName")
+            volume = self._allowed(partial(self.kube.get, "v1", "PersistentVolume", bound, None)) if bound else None
+            found += [volume] if volume else []
+        return found
+
+    @staticmethod
+    def _allowed(read: Callable[[], Any]) -> Any:
+        """What the API server lets be read, or nothing: a wait does without."""
+        try:
+            return read()
+        except KubeApiError as error:
+            if error.status not in (401, 403):
+                raise
+            return None
 
 
 class Deadline:
@@ -202,12 +270,45 @@ class Deadline:
         return True
 
 
+def hindered(missing: str, obstacles: Sequence[Obstacle]) -> str:
+    """What is missing, who waits for which host, and what to do."""
+    if not obstacles:
+        return missing
+    remedies = dict.fromkeys(item.outage.remedy for item in obstacles)
+    return f"{missing}: {'; '.join(map(str, obstacles))}. {'; '.join(remedies)}: {DOCUMENT}"
+
+
+class Patience:
+    """Whether waiting for hosts that do not work still makes sense. It does for a moment: they may restart."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, tuple[str, ...]], float] = {}
+
+    def ends(self, obstacles: Sequence[Obstacle]) -> bool:
+        """Whether one of them stands for too long."""
+        now = time.monotonic()
+        self._first = {key: self._first.get(key, now) for key in ((item.pod, item.hosts) for item in obstacles)}
+        return any(self._over(item, now - self._first[item.pod, item.hosts]) for item in obstacles)
+
+    @staticmethod
+    def _over(item: Obstacle, seen: float) -> bool:
+        """By its own observation, and by the time that the API server tells, which may come of another clock."""
+        if seen < (SEEN_SECONDS if item.certain else UNCERTAIN_SECONDS):
+            return False
+        lasts = item.outage.seconds(time.time())
+        return lasts is None or lasts >= OUTAGE_SECONDS or seen >= OUTAGE_SECONDS
+
+
 def until(look: Callable[[], View], deadline: Deadline) -> View:
-    """Look until nothing is missing or the time is over. An API server that goes away is waited for."""
+    """Look until nothing is missing, the time is over, or a member waits in vain for a host that does not work.
+
+    An API server that goes away is waited for.
+    """
+    patience = Patience()
     while True:
         try:
             view = look()
         except Unreachable as error:
             view = View(missing=str(error))
-        if not view.missing or not deadline.pause():
+        if not view.missing or patience.ends(view.obstacles) or not deadline.pause():
             return view
