@@ -101,7 +101,9 @@ def not_ready_reason(pod: Object) -> str:
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     if metadata.get("deletionTimestamp"):
         held = metadata.get("finalizers")
-        return f"Terminating, to be gone by {metadata['deletionTimestamp']}" + (
+        node = (pod.get("spec") or {}).get("nodeName")
+        where = f" on {node}" if node else ""
+        return f"Terminating{where}, to be gone by {metadata['deletionTimestamp']}" + (
             f", held by finalizers {', '.join(held)}" if held else ""
         )
     if is_finished(pod):

@@ -131,7 +131,7 @@ def test_restarts_count_sidecars_but_not_finished_init_containers():
 def test_a_terminating_pod_is_not_ready_even_if_its_condition_says_so():
     member = project_pod(make_pod("p", meta={"deletionTimestamp": "2026-08-01T09:30:00Z"}))
     assert (member["ready"], member["terminating"]) == (False, True)
-    assert member["reason"] == "Terminating, to be gone by 2026-08-01T09:30:00Z"
+    assert member["reason"] == "Terminating on node-1, to be gone by 2026-08-01T09:30:00Z"
 
 
 def test_racks_and_host_names_come_from_the_node():
