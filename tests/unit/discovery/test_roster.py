@@ -404,13 +404,23 @@ def test_without_expectations_there_must_be_a_member_and_all_must_be_ready():
     assert roster_of().unmet({}) == ["no pod found"]
 
 
+def test_a_role_that_no_member_has_is_told_with_those_that_there_are():
+    roster = roster_of(make_pod("a", "seed"), make_pod("b", "worker"))
+    assert roster.without_members(["seed", "sede"]) == ["role sede: no member; members have the roles seed, worker"]
+    assert roster.unmet(parse_expect({"sede": 1})) == [
+        "role sede: 0 ready of 1 expected (0 found); members have the roles seed, worker"
+    ]
+    # Before there is any, nothing is known of what they will be.
+    assert roster_of().without_members(["sede"]) == []
+
+
 def test_what_is_unmet_names_role_numbers_pods_and_reasons():
     waiting = {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
     roster = roster_of(make_pod("w-0"), make_pod("w-1", ready=False, status=waiting), make_pod("m-0", role="master"))
     expect = parse_expect({"worker": 3, "master": 1, "edge": "1+"})
     assert roster.unmet(expect) == [
         "role worker: 1 ready of 3 expected (2 found); not ready: w-1 (container app: ImagePullBackOff)",
-        "role edge: 0 ready of 1+ expected (0 found)",
+        "role edge: 0 ready of 1+ expected (0 found); members have the roles master, worker",
     ]
 
 
