@@ -113,8 +113,11 @@ def judge(
         if template and item.template != template:
             return f"{item.name} runs an older configuration"
     for name, said in answers.items():
-        if said.get("members", str(counted)) != str(counted):
-            return f"{name} counts {said['members']} members, {counted} wanted"
+        count = said.get("members", str(counted))
+        if not count.isdigit():
+            return f"{name} counts {count}, {counted} members wanted"
+        if count != str(counted):
+            return f"{name} counts {count} members, {counted} wanted"
         if said.get("safe", "true") != "true":
             return f"{name} says that data is not safe yet ({said['safe']})"
     return ""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+from ...kube.answer import number, shortened, truth
 from ...kube.errors import KubeApiError
 from ...kube.module import Unreachable, reason
 from ...kube.nodes import Obstacle, obstacle
@@ -22,7 +23,7 @@ from ...kube.pods import is_finished
 from ...kube.question import Question
 from ...kube.stream import CommandFailed
 from ..contract import RoleContract
-from .live import parse_probe
+from .live import Probe
 from .status import Member, judge, member, rollout
 
 # Seconds for the answer of a command: it may have to start a Java machine first.
@@ -30,6 +31,8 @@ COMMAND_TIMEOUT = 60
 # Seconds between two looks, and how many members are asked at the same time.
 PAUSE = 1.0
 PARALLEL = 8
+# As much of why a member refuses as is told, in characters.
+REFUSAL_LENGTH = 1000
 # Nodes are read again after this many seconds, where a member waits.
 NODES_SECONDS = 5.0
 # A host that is away may be restarting: it is waited for until it has been away for so long, and was seen to be for so
@@ -76,8 +79,8 @@ class View:
     @property
     def counted(self) -> int:
         """How many members the app counts: the lowest count of those asked, or the ready pods."""
-        counts = [int(said["members"]) for said in self.answers.values() if said.get("members", "").isdigit()]
-        return min(counts) if counts else sum(item.ready for item in self.members)
+        counts = [number(said.get("members", "")) for said in self.answers.values()]
+        return min((count for count in counts if count is not None), default=sum(item.ready for item in self.members))
 
     @property
     def safe(self) -> bool:
@@ -105,17 +108,29 @@ class RoleWatch:
         found = [member(pod) for pod in pods if not is_finished(pod)]
         return sorted(found, key=lambda item: (item.ordinal, item.name))
 
-    def live_roles(self, members: list[Member]) -> None:
-        """Ask the ready members who they are now, and note it in them."""
+    def live_roles(self, members: list[Member]) -> str:
+        """Ask the ready members who they are now, and note it in them.
+
+        Returns a sentence where none of them is what ``restart_last`` names: nobody is spared then.
+        """
         if self.contract.live is None:
-            return
-        probe = parse_probe(f"role {self.contract.role}: live_role", self.contract.live.as_option())
+            return ""
+        probe = Probe.of(self.contract.live)
 
         def one(item: Member) -> None:
             answer, failed = self._ask(item.name, probe.question)
             item.live_role = "" if failed else probe.live_role(answer)
 
-        self._each(one, [item for item in members if item.ready])
+        ready = [item for item in members if item.ready]
+        self._each(one, ready)
+        last = self.contract.restart_last
+        if not ready or not last or any(item.live_role in last for item in ready):
+            return ""
+        said = ", ".join(f"{item.name} {item.live_role or 'nothing that live_role knows'}" for item in ready)
+        return (
+            f"expected a member that is {' or '.join(last)} (restart_last), found none, so that nobody is kept for the "
+            f"end; members say: {said}"
+        )
 
     @staticmethod
     def _each(work: Callable[[Member], None], members: list[Member]) -> None:
@@ -130,20 +145,20 @@ class RoleWatch:
             timeout = timeout or (COMMAND_TIMEOUT if question.command else TIMEOUT)
             return self.kube.ask(self.namespace, pod, self.contract.container, question, timeout=timeout), False
         except CommandFailed as error:
-            return error.output or reason(error), True
+            return shortened(error.output or reason(error), REFUSAL_LENGTH), True
         except (Unreachable, ValueError, OSError) as error:
-            return reason(error), True
+            return shortened(reason(error), REFUSAL_LENGTH), True
         except Exception as error:
             if not getattr(error, "status", None):
                 raise
-            return reason(error), True
+            return shortened(reason(error), REFUSAL_LENGTH), True
 
     def true(self, pod: str, question: Question) -> tuple[bool, str]:
         """Whether a member says yes (a command ends with 0, a field is true), and what was said."""
         answer, failed = self._ask(pod, question)
         if failed or question.command or not question.json:
-            return not failed, answer
-        return answer.strip() == "true", answer
+            return not failed, shortened(answer, REFUSAL_LENGTH)
+        return truth(answer), shortened(answer, REFUSAL_LENGTH)
 
     def answers(self, members: list[Member]) -> dict[str, dict[str, str]]:
         """What the app says, by member asked: the role's own, or those of another role."""
@@ -162,7 +177,7 @@ class RoleWatch:
                     said[name] = "true" if holds else answer or "false"
                 else:
                     answer, failed = self._ask(item.name, question)
-                    said[name] = f"no answer ({answer})" if failed else answer.strip().strip('"')
+                    said[name] = f"no answer ({answer})" if failed else count_in(answer)
             result[item.name] = said
 
         self._each(one, [item for item in asked if item.ready])
@@ -268,6 +283,12 @@ class Deadline:
             return False
         time.sleep(min(PAUSE, max(self.left, 0.0)))
         return True
+
+
+def count_in(answer: str) -> str:
+    """The number of members in an answer, or that there is no such number in it."""
+    found = number(answer)
+    return f"no number ({shortened(answer)!r})" if found is None else str(found)
 
 
 def hindered(missing: str, obstacles: Sequence[Obstacle]) -> str:

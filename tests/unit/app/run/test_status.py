@@ -92,7 +92,7 @@ def test_another_role_may_be_asked():
         (ready(2), 3, {}, "2 pods, 3 wanted"),
         (ready(3), 3, answers(3, members="2"), "a-0 counts 2 members, 3 wanted"),
         (ready(3), 3, answers(3, safe="false"), "data is not safe yet (false)"),
-        (ready(2), 2, answers(2, members="no answer (503)"), "a-0 counts no answer (503) members"),
+        (ready(2), 2, answers(2, members="no answer (503)"), "a-0 counts no answer (503), 2 members wanted"),
         ([Member("a-0", trouble="CrashLoopBackOff")], 1, {}, "a-0 is not ready: CrashLoopBackOff"),
         ([*ready(2), Member("a-2", leaving=True)], 2, {}, "a-2 still leaving"),
         (ready(2, template="old"), 2, answers(2), "a-0 runs an older configuration"),

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import RoleContract
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import LiveQuestion, RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import watch as app_watch
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Refused, leave_one, restart_one
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import Deadline, RoleWatch, until
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.client import api_error
-from ansible_collections.baremetal.bigdata.plugins.modules import app_wait
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.stream import CommandFailed
+from ansible_collections.baremetal.bigdata.plugins.modules import app_compare, app_wait
 
 SINCE = "2026-11-28T02:13:07Z"
 BOTTOM = "Bring the host back, or replace it: docs/troubleshooting.md#a-host-that-is-away"
@@ -49,6 +52,7 @@ class Cluster:
         self.forbidden: set[str] = set()
         self.asked: list[str] = []
         self.replicas = 2
+        self.replies: dict[str, str | Exception] = {}
         self.second: dict[str, Any] = self.pod("store-1", "worker2")
 
     def pod(self, name, node="", deleted=False):
@@ -93,8 +97,15 @@ class Cluster:
             "kind": kind,
             "metadata": {"name": name, "generation": 1},
             "spec": {"replicas": self.replicas},
-            "status": {"observedGeneration": 1, "readyReplicas": 1},
+            "status": {"observedGeneration": 1, "readyReplicas": 2 - bool(self.silent)},
         }
+
+    def ask(self, _namespace, pod, _container, question, timeout=20):
+        reply = self.replies.get(f"{pod} {question.json or question.command[0]}")
+        reply = self.replies[question.json or question.command[0]] if reply is None else reply
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     def delete(self, _item, uid=""):
         assert uid == "store-1"
@@ -230,6 +241,77 @@ def test_a_member_that_restarts_and_cannot_stop_is_told(cluster, clock):
     assert clock.now < 10
 
 
+# --- what members answer ---------------------------------------------------------------------------
+
+
+def asking(cluster, **changes):
+    """A role whose members work, and are asked how many they are, and whether their data is safe."""
+    cluster.silent = set()
+    cluster.second = cluster.pod("store-1", "worker2")
+    cluster.replies = {"count": "2", "safe": "true", **cluster.replies}
+    checks = {"asks_members": Question(("count",)), "asks_safe": Question(port=80, json="safe")}
+    return RoleWatch(cluster, "ns", replace(CONTRACT, **checks, **changes))
+
+
+@pytest.mark.parametrize("count", ["2", "2\r\n", " 2 ", "2.0", "\ufeff2", "Welcome\nwarning: old option\n2\n"])
+@pytest.mark.parametrize("safe", ["true", "true\r", "True", '"true"'])
+def test_members_are_counted_however_the_answer_is_written(cluster, clock, count, safe):
+    cluster.replies = {"count": count, "safe": safe}
+    view = asking(cluster).look()
+    assert (view.missing, view.counted, view.safe) == ("", 2, True)
+    assert view.answers == {name: {"members": "2", "safe": "true"} for name in ("store-0", "store-1")}
+
+
+@pytest.mark.parametrize(
+    ("replies", "missing"),
+    [
+        ({"count": "1\r\n"}, "store-0 counts 1 members, 2 wanted"),
+        ({"count": "1\n2"}, "store-0 counts no number ('1 2'), 2 members wanted"),
+        ({"count": "null"}, "store-0 counts no number ('null'), 2 members wanted"),
+        ({"count": ""}, "store-0 counts no number (''), 2 members wanted"),
+        ({"count": "\u00b2"}, "store-0 counts no number ('\u00b2'), 2 members wanted"),
+        ({"count": "x" * 10**6}, f"store-0 counts no number ('{'x' * 197}...'), 2 members wanted"),
+        (
+            {"count": CommandFailed("count gave more than 16777216 bytes of output", None, "")},
+            "store-0 counts no answer (count gave more than 16777216 bytes of output), 2 members wanted",
+        ),
+        ({"count": CommandFailed("count ended with 1", 1, "no\r\nroute")}, "store-0 counts no answer (no route), 2"),
+        ({"safe": "null"}, "store-0 says that data is not safe yet (null)"),
+        ({"safe": "1"}, "store-0 says that data is not safe yet (1)"),
+        ({"safe": ""}, "store-0 says that data is not safe yet (false)"),
+        ({"safe": ValueError("expected JSON with safe, found ''")}, "data is not safe yet (expected JSON with safe"),
+        ({"store-1 count": "3"}, "store-1 counts 3 members, 2 wanted"),
+    ],
+)
+def test_an_answer_that_says_something_else_is_told_as_it_is(cluster, clock, replies, missing):
+    cluster.replies = replies
+    view = asking(cluster).look()
+    assert view.missing.startswith(missing) or missing in view.missing
+    assert len(view.missing) < 400
+
+
+def live(command, *last):
+    return {"live": LiveQuestion(Question((command,)), r"^Mode: (\w+)$"), "restart_last": last}
+
+
+def test_members_say_who_they_are(cluster, clock):
+    cluster.replies = {"store-0 who": "Mode: leader", "store-1 who": "Mode: follower"}
+    watch = asking(cluster, **live("who", "leader"))
+    members = watch.members()
+    assert watch.live_roles(members) == ""
+    assert [item.live_role for item in members] == ["leader", "follower"]
+
+
+def test_a_live_role_that_no_member_has_is_said(cluster, clock):
+    cluster.replies = {"store-0 who": "Mode: standalone", "store-1 who": CommandFailed("who ended with 1", 1, "")}
+    watch = asking(cluster, **live("who", "leader", "primary"))
+    assert watch.live_roles(watch.members()) == (
+        "expected a member that is leader or primary (restart_last), found none, so that nobody is kept for the end; "
+        "members say: store-0 standalone, store-1 nothing that live_role knows"
+    )
+    assert asking(cluster, **live("who")).live_roles(watch.members()) == ""
+
+
 class Module:
     """The part of AnsibleModule that app_wait uses."""
 
@@ -252,3 +334,15 @@ def test_the_module_does_not_wait_for_roles_after_one_that_waits_in_vain(cluster
         f"Not settled in namespace ns after 3.0 s: {sentence}. {sentence}. Nothing was taken away. Then run again."
     )
     assert clock.now == 3
+
+
+def test_a_plan_begins_with_the_live_role_that_no_member_has():
+    todo = {
+        "note": "expected a leader",
+        "changes": ["ConfigMap/a"],
+        "want": 2,
+        "have": 2,
+        "leaving": [],
+        "restarts": [],
+    }
+    assert app_compare.sentences("store", todo) == ["store: expected a leader", "store: change ConfigMap/a"]
