@@ -12,6 +12,10 @@ description:
   - Asks the app what it says of the members of each role (by HTTP through the API server, or by a command in a
     member's container), and waits until the controllers have rolled out, every member is ready, and all that are asked
     count all members and call the data safe. A pod that is only C(Running) is not a member.
+  - A member that waits for a host that does not answer, is not ready, is cordoned or no longer a node ends the wait
+    early, with the host, since when, and what to do. A host that has been away for less than a minute is waited for.
+    The user of the kubeconfig has to C(list) nodes for that, and to C(get) persistentvolumes for members that have
+    local volumes; without these rights the wait goes on to its end.
   - Changes nothing.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
