@@ -53,6 +53,17 @@ def name(answer: str) -> str:
     return "" if "\n" in text or len(text) > _NAME_LENGTH else text
 
 
+def mapping(answer: str) -> dict[str, t.Any] | None:
+    """The last line of an answer that is a JSON object; None if there is none."""
+    for line in reversed(normal(answer).split("\n")):
+        if line.startswith("{"):
+            try:
+                return json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+    return None
+
+
 def field_of(body: str, path: str) -> str:
     """A field of a JSON answer, by dots; a number is an index of a list. Raises ValueError, with what was found."""
     try:

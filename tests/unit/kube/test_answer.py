@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube import ask, stream
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.answer import (
     field_of,
+    mapping,
     name,
     normal,
     number,
@@ -131,6 +132,21 @@ def test_another_answer_is_told_with_what_was_found(body, path, message):
     with pytest.raises(ValueError, match=message) as error:
         field_of(body, path)
     assert len(str(error.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('a warning\r\n{"found": 3}\r\nrows: expected 4 at QUORUM, found 3\r\n', {"found": 3}),
+        ('{"rows": 1}\n{"rows": 2}\n{broken', {"rows": 2}),
+        ('\ufeff{"rows": 1}', {"rows": 1}),
+        ("[1]", None),
+        ("", None),
+        ('{"a":' * 100000, None),
+    ],
+)
+def test_the_last_object_of_an_answer(text, found):
+    assert mapping(text) == found
 
 
 JSON = st.recursive(
