@@ -66,7 +66,7 @@ waited:
 
 from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
-from ..module_utils.kube.module import create_module, reason
+from ..module_utils.kube.module import Unreachable, create_module, reason
 from ..module_utils.kube.objects import Kube
 
 
@@ -80,31 +80,39 @@ def main() -> None:
     )
     namespace, deadline = module.params["namespace"], Deadline(module.params["timeout"])
     views: dict[str, View] = {}
-    missing = []
+    watches: dict[str, RoleWatch] = {}
     connected: list[Kube] = []
     try:
         contracts = [RoleContract.from_dict(item) for item in module.params["contracts"]]
     except ContractError as error:
         module.fail_json(msg=str(error))
-    for contract in contracts:
 
-        def look(contract: RoleContract = contract) -> View:
-            try:
-                # Not before: an API server that is still away is waited for.
-                if not connected:
-                    connected.append(Kube(module))
-                return RoleWatch(connected[0], namespace, contract).look(template=contract.template_hash)
-            except Exception as error:
-                if not getattr(error, "status", None):
-                    raise
-                return View(missing=f"the API server refused: {reason(error)}")
+    def look_at(contract: RoleContract) -> View:
+        try:
+            # Not before: an API server that is still away is waited for.
+            if not connected:
+                connected.append(Kube(module))
+            watch = watches.setdefault(contract.role, RoleWatch(connected[0], namespace, contract))
+            return watch.look(template=contract.template_hash)
+        except Unreachable as error:
+            return View(missing=str(error))
+        except Exception as error:
+            if not getattr(error, "status", None):
+                raise
+            return View(missing=f"the API server refused: {reason(error)}")
 
-        # Where a member waits in vain for its host, the roles after it are looked at, and not waited for.
-        vain = any(view.obstacles for view in views.values())
-        view = until(look, Deadline(0) if vain else deadline)
-        views[contract.role] = view
-        if view.missing:
-            missing.append(f"{contract.name}: {view.missing}")
+    def look() -> View:
+        """All roles at once, as one may not settle since another has a member whose host is away."""
+        for contract in contracts:
+            if contract.role not in views or views[contract.role].missing:
+                views[contract.role] = look_at(contract)
+        lacking = {contract.name: views[contract.role] for contract in contracts if views[contract.role].missing}
+        return View(
+            missing=". ".join(f"{name}: {view.missing}" for name, view in lacking.items()),
+            obstacles=tuple(item for view in lacking.values() for item in view.obstacles),
+        )
+
+    found = until(look, deadline)
     result = {
         "roles": {
             role: {
@@ -117,16 +125,11 @@ def main() -> None:
         },
         "waited": deadline.waited,
     }
-    if missing:
-        vain = any(view.obstacles for view in views.values())
-        remedy = (
-            "Then run again."
-            if vain
-            else f"Look at the pods (kubectl -n {namespace} describe pod, logs) and run again."
-        )
+    if found.missing:
+        look_there = f"Look at the pods (kubectl -n {namespace} describe pod, logs) and run again."
         module.fail_json(
-            msg=f"Not settled in namespace {namespace} after {deadline.waited} s: {'. '.join(missing)}. "
-            f"Nothing was taken away. {remedy}",
+            msg=f"Not settled in namespace {namespace} after {deadline.waited} s: {found.why}. "
+            f"Nothing was taken away. {'Then run again.' if found.obstacles else look_there}",
             **result,
         )
     module.exit_json(changed=False, **result)

@@ -146,7 +146,7 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
 
     view = until(settled, Deadline(timeout))
     if view.missing:
-        raise Refused(f"{result['member']} has left, but {watch.contract.name} has not settled since: {view.missing}")
+        raise Refused(f"{result['member']} has left, but {watch.contract.name} has not settled since: {view.why}")
     result.update(changed=True, members=remaining, waited=deadline.waited)
     return result
 
@@ -171,7 +171,7 @@ def find_leaver(watch: RoleWatch, remaining: int, deadline: Deadline) -> Member 
 
     view = until(look, deadline)
     if view.missing:
-        raise Refused(f"nobody leaves {watch.contract.name}: {view.missing}")
+        raise Refused(f"nobody leaves {watch.contract.name}: {view.why}")
     return found[0] if found else None
 
 
@@ -198,7 +198,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
 
     view = until(settled, deadline)
     if view.missing:
-        raise Refused(f"{leaver.name} does not leave while {watch.contract.name} is not settled: {view.missing}")
+        raise Refused(f"{leaver.name} does not leave while {watch.contract.name} is not settled: {view.why}")
     if state["uncounted"]:
         return False
     if state["done"] and not leaver.ready:
@@ -219,7 +219,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
 
     view = until(confirmed, deadline)
     if view.missing:
-        raise Refused(f"{leaver.name} has not handed over everything after {deadline.waited} s: {view.missing}")
+        raise Refused(f"{leaver.name} has not handed over everything after {deadline.waited} s: {view.why}")
     return True
 
 
@@ -245,7 +245,7 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     view = until(may, deadline)
     if view.missing:
-        raise Refused(f"{name} does not restart while {watch.contract.name} is not settled: {view.missing}")
+        raise Refused(f"{name} does not restart while {watch.contract.name} is not settled: {view.why}")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": watch.namespace}}
     watch.kube.delete(pod, uid=member.uid)
 
@@ -264,6 +264,6 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     view = until(replaced, Deadline(timeout))
     if view.missing:
-        raise Refused(f"after the restart of {name}, {watch.contract.name} has not settled: {view.missing}")
+        raise Refused(f"after the restart of {name}, {watch.contract.name} has not settled: {view.why}")
     result.update(changed=True, waited=deadline.waited)
     return result

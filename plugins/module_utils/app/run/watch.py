@@ -48,6 +48,12 @@ def api_version(kind: str) -> str:
     return "v1" if kind == "ReplicationController" else "apps/v1"
 
 
+def selector_of(workload: Mapping[str, Any]) -> str:
+    """The selector of a controller's pods, as the API takes it in a list."""
+    chosen = (workload.get("spec") or {}).get("selector") or {}
+    return ",".join(f"{key}={value}" for key, value in sorted(chosen.get("matchLabels", chosen).items()))
+
+
 class NoReadyMember(Exception):
     """No pod is ready, with where it was looked for and what to do."""
 
@@ -68,13 +74,22 @@ def ready_member(kube: Kube, namespace: str, selector: str) -> str:
 class View:
     """What was seen of a role. ``missing`` says what it still lacks; empty: it is settled.
 
-    ``obstacles``: members that wait for a host that does not work.
+    ``obstacles``: members that wait for a host that does not work; ``why`` says both.
     """
 
     members: list[Member] = field(default_factory=list)
     answers: dict[str, dict[str, str]] = field(default_factory=dict)
     missing: str = ""
     obstacles: tuple[Obstacle, ...] = ()
+
+    @property
+    def why(self) -> str:
+        """What is missing, who waits for which host, and what to do."""
+        if not self.obstacles:
+            return self.missing
+        remedies = "; ".join(dict.fromkeys(item.outage.remedy for item in self.obstacles))
+        waiting = "; ".join(dict.fromkeys(map(str, self.obstacles)))
+        return f"{self.missing}: {waiting}. {remedies}: {DOCUMENT}"
 
     @property
     def counted(self) -> int:
@@ -214,7 +229,8 @@ class RoleWatch:
         self, members: list[Member], missing: str, answers: dict[str, dict[str, str]] | None = None, trouble: str = ""
     ) -> View:
         """What is missing, and which members wait for which host. *trouble* adds to it, unless a host tells enough."""
-        waiting = [item for item in members if not item.ready] if missing else []
+        judged = [*members, *self._judged_with()] if missing else []
+        waiting = [item for item in judged if not item.ready]
         nodes = self._nodes() if waiting else {}
         if nodes is None:
             hosts = ", ".join(dict.fromkeys(item.node for item in waiting if item.node))
@@ -224,7 +240,14 @@ class RoleWatch:
         obstacles = tuple(item for item in each if item)
         if not (obstacles and all(item.certain for item in obstacles)):
             missing += trouble
-        return View(members, answers or {}, hindered(missing, obstacles), obstacles)
+        return View(members, answers or {}, missing, obstacles)
+
+    def _judged_with(self) -> list[Member]:
+        """Members of other roles without which this one does not settle: those that are asked, and counted with it."""
+        workloads = [self._workload(other.kind, other.name) for other in self.contract.counted_with]
+        chosen = [self.contract.asked, *(selector_of(workload) for workload in workloads if workload)]
+        found = [item for selector in chosen if selector for item in self.members(selector)]
+        return list({item.name: item for item in found}.values())
 
     def _nodes(self) -> dict[str, dict[str, Any]] | None:
         """The nodes by name, as they were a moment ago; None where the user of the kubeconfig may not read them."""
@@ -289,14 +312,6 @@ def count_in(answer: str) -> str:
     """The number of members in an answer, or that there is no such number in it."""
     found = number(answer)
     return f"no number ({shortened(answer)!r})" if found is None else str(found)
-
-
-def hindered(missing: str, obstacles: Sequence[Obstacle]) -> str:
-    """What is missing, who waits for which host, and what to do."""
-    if not obstacles:
-        return missing
-    remedies = dict.fromkeys(item.outage.remedy for item in obstacles)
-    return f"{missing}: {'; '.join(map(str, obstacles))}. {'; '.join(remedies)}: {DOCUMENT}"
 
 
 class Patience:

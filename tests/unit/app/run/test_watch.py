@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import LiveQuestion, RoleContract
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, LiveQuestion, RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import watch as app_watch
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Refused, leave_one, restart_one
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import Deadline, RoleWatch, until
@@ -52,6 +52,7 @@ class Cluster:
         self.forbidden: set[str] = set()
         self.asked: list[str] = []
         self.replicas = 2
+        self.others: dict[str, list[dict[str, Any]]] = {}
         self.replies: dict[str, str | Exception] = {}
         self.second: dict[str, Any] = self.pod("store-1", "worker2")
 
@@ -72,8 +73,10 @@ class Cluster:
         if kind in self.forbidden:
             raise api_error(f"https://h/{kind}", "list", 403, "forbidden")
 
-    def list(self, _version, kind, _namespace, _selector):
+    def list(self, _version, kind, _namespace, selector):
         self.may(kind)
+        if selector in self.others:
+            return self.others[selector]
         if kind == "Pod":
             return [self.pod("store-0", "worker1"), self.second]
         return [self.node(name) for name in self.hosts]
@@ -96,8 +99,11 @@ class Cluster:
         return {
             "kind": kind,
             "metadata": {"name": name, "generation": 1},
-            "spec": {"replicas": self.replicas},
-            "status": {"observedGeneration": 1, "readyReplicas": 2 - bool(self.silent)},
+            "spec": {"replicas": self.replicas, "selector": {"matchLabels": {"app": name}}},
+            "status": {
+                "observedGeneration": 1,
+                "readyReplicas": 1 + (self.second["spec"]["nodeName"] not in {"", *self.silent}),
+            },
         }
 
     def ask(self, _namespace, pod, _container, question, timeout=20):
@@ -140,7 +146,7 @@ def wait(cluster, seconds=300.0):
 
 def test_a_wait_for_a_host_that_is_away_for_long_ends_at_once_and_says_which(cluster, clock):
     view = wait(cluster)
-    assert view.missing == (
+    assert view.why == (
         f"1 of 2 members are ready: member store-1 waits for host worker2, {SILENT}. {BOTTOM}"
     )  # fmt: skip
     assert clock.now == 3
@@ -148,20 +154,20 @@ def test_a_wait_for_a_host_that_is_away_for_long_ends_at_once_and_says_which(clu
 
 def test_so_does_one_for_the_host_of_a_volume(cluster, clock):
     cluster.second = cluster.pod("store-1")
-    assert "member store-1 waits for host worker2 with its volume local-data-store-1, which" in wait(cluster).missing
+    assert "member store-1 waits for host worker2 with its volume local-data-store-1, which" in wait(cluster).why
     assert clock.now == 3
 
 
 def test_and_one_for_a_host_that_was_removed(cluster, clock):
     cluster.second = cluster.pod("store-1")
     cluster.hosts = ["worker1"]
-    assert "with its volume local-data-store-1, which is no longer a node of the cluster" in wait(cluster).missing
+    assert "with its volume local-data-store-1, which is no longer a node of the cluster" in wait(cluster).why
     assert clock.now == 3
 
 
 def test_and_one_for_a_member_that_cannot_stop(cluster, clock):
     cluster.second = cluster.pod("store-1", "worker2", deleted=True)
-    assert "member store-1 cannot stop on host worker2, which has not answered since" in wait(cluster).missing
+    assert "member store-1 cannot stop on host worker2, which has not answered since" in wait(cluster).why
     assert clock.now == 3
 
 
@@ -196,7 +202,7 @@ def test_a_host_that_comes_back_is_waited_for_anew(cluster, clock, monkeypatch):
 def test_where_another_host_could_make_room_it_is_waited_longer(cluster, clock):
     cluster.second = cluster.pod("store-1")
     cluster.second["spec"]["volumes"] = []
-    assert wait(cluster).missing == (
+    assert wait(cluster).why == (
         "1 of 2 members are ready (store-1: Unschedulable: 0/2 nodes are available): member store-1 finds no place "
         f"without host worker2, {SILENT}. {BOTTOM}"
     )
@@ -217,7 +223,7 @@ def test_without_the_right_to_read_nodes_it_waits_as_long_as_it_may(cluster, clo
 def test_without_the_right_to_read_volumes_the_scheduler_has_the_word(cluster, clock):
     cluster.second = cluster.pod("store-1")
     cluster.forbidden.add("PersistentVolume")
-    assert "Unschedulable: 0/2 nodes are available" in wait(cluster).missing
+    assert "Unschedulable: 0/2 nodes are available" in wait(cluster).why
     assert clock.now == 30
 
 
@@ -324,15 +330,31 @@ class Module:
         raise SystemExit(result["msg"])
 
 
-def test_the_module_does_not_wait_for_roles_after_one_that_waits_in_vain(cluster, clock, monkeypatch):
-    monkeypatch.setattr(app_wait, "create_module", lambda _spec: Module(CONTRACT, CONTRACT))
+def ends(cluster, monkeypatch, *contracts):
+    """With what the module fails."""
+    monkeypatch.setattr(app_wait, "create_module", lambda _spec: Module(*contracts))
     monkeypatch.setattr(app_wait, "Kube", lambda _module: cluster)
     with pytest.raises(SystemExit) as ended:
         app_wait.main()
-    sentence = f"store: 1 of 2 members are ready: member store-1 waits for host worker2, {SILENT}. {BOTTOM}"
-    assert str(ended.value) == (
-        f"Not settled in namespace ns after 3.0 s: {sentence}. {sentence}. Nothing was taken away. Then run again."
+    return str(ended.value)
+
+
+def test_the_module_says_it_of_all_roles_at_once(cluster, clock, monkeypatch):
+    other = replace(CONTRACT, role="front", name="front", members=3)
+    assert ends(cluster, monkeypatch, other, CONTRACT) == (
+        "Not settled in namespace ns after 3.0 s: front: it is set to 2 members, not 3. store: 1 of 2 members are ready"
+        f": member store-1 waits for host worker2, {SILENT}. {BOTTOM}. Nothing was taken away. Then run again."
     )
+    assert clock.now == 3
+
+
+@pytest.mark.parametrize("changes", [{"counted_with": (Counted("StatefulSet", "other"),)}, {"asked": "app=other"}])
+def test_so_does_a_role_that_another_with_a_member_there_keeps_from_settling(cluster, clock, monkeypatch, changes):
+    cluster.second = cluster.pod("store-1", "worker1")
+    cluster.others["app=other"] = [cluster.pod("other-0", "worker2")]
+    cluster.replies = {"count": "2"}
+    contract = replace(CONTRACT, template_hash="", asks_members=Question(("count",)), **changes)
+    assert f"member other-0 waits for host worker2, {SILENT}. {BOTTOM}" in ends(cluster, monkeypatch, contract)
     assert clock.now == 3
 
 
