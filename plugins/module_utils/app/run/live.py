@@ -52,14 +52,15 @@ class Probe(t.NamedTuple):
     def live_role(self, answer: str) -> str:
         """The live role in an answer: the match's first group or the whole match, translated.
 
-        Without *match* the whole answer, if it is a name. Empty where there is none.
+        Without *match* the whole answer. Empty where there is none, or where that is no name.
         """
-        found = name(answer)
+        found = answer
         if self.match is not None:
             match = self.match.search(answer)
             if not match:
                 return ""
-            found = ((match.group(1) if self.match.groups else match.group(0)) or "").strip()
+            found = (match.group(1) if self.match.groups else match.group(0)) or ""
+        found = name(found)
         return self.names.get(found, found)
 
 

@@ -9,6 +9,8 @@ from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def probe(**fields):
@@ -152,3 +154,12 @@ def test_a_placeholder_that_needs_settings_is_refused_with_the_remedy(text):
 def test_a_longer_answer_is_no_live_role_without_a_match():
     assert probe().live_role("Welcome\nleader") == ""
     assert probe(match="^(leader)$").live_role("Welcome\nleader") == "leader"
+    assert probe(match=r"[^x]*").live_role("Welcome\nleader") == ""
+
+
+@given(st.text(), st.sampled_from([None, r"(\w+)$", r"[\s\S]*", r"a(b)?"]))
+def test_whatever_is_answered_a_live_role_is_one_short_line(answer, match):
+    found = probe(**({"match": match} if match else {})).live_role(answer)
+    assert "\n" not in found
+    assert len(found) <= 100
+    assert found == found.strip()

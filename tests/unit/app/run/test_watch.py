@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question im
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.stream import CommandFailed
 from ansible_collections.baremetal.bigdata.plugins.modules import app_compare, app_wait
 
+ROOT = Path(__file__).resolve().parents[4]
 SINCE = "2026-11-28T02:13:07Z"
 BOTTOM = "Bring the host back, or replace it: docs/troubleshooting.md#a-host-that-is-away"
 SILENT = "which has not answered since 2026-11-28 02:13:07 UTC (NodeStatusUnknown: Kubelet stopped posting node status)"
@@ -245,6 +248,12 @@ def test_a_member_that_restarts_and_cannot_stop_is_told(cluster, clock):
     with pytest.raises(Refused, match=r"store-1 is still stopping: member store-1 cannot stop on host worker2"):
         restart_one(RoleWatch(cluster, "ns", CONTRACT), "store-1", 300)
     assert clock.now < 10
+
+
+def test_the_document_that_the_message_names_is_there():
+    file, _hash, heading = app_watch.DOCUMENT.partition("#")
+    headings = re.findall("^## (.+)$", (ROOT / file).read_text(), re.MULTILINE)
+    assert heading in [text.lower().replace(" ", "-") for text in headings]
 
 
 # --- what members answer ---------------------------------------------------------------------------
