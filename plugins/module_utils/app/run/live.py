@@ -14,17 +14,16 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ...kube import stream
-from ...kube.answer import name, shortened
+from ...kube.answer import shortened
 from ...kube.ask import ask
 from ...kube.client import KubeApi
 from ...kube.errors import KubeApiError
 from ...kube.pods import Object
 from ...kube.question import Question
 from ..contract import LiveQuestion
-from ..model.load import load_app
 from ..model.reader import AppError
-from ..render.contract import check_question
 from ..render.text import scalar
+from .probe import Probe
 
 # Seconds for one member's answer, and how many are asked at the same time.
 TIMEOUT = 5.0
@@ -35,33 +34,6 @@ _HTTP_FIELDS = ("json", "path", "port", "scheme")
 
 class ProbeError(Exception):
     """A probe that makes no sense. The message says where, what is expected and what was found."""
-
-
-class Probe(t.NamedTuple):
-    """How to ask a member for its live role."""
-
-    question: Question
-    match: t.Pattern[str] | None = None
-    names: t.Mapping[str, str] = {}
-
-    @classmethod
-    def of(cls, live: LiveQuestion) -> Probe:
-        """The probe of a role's contract."""
-        return cls(live.question, re.compile(live.match, re.MULTILINE) if live.match else None, live.names)
-
-    def live_role(self, answer: str) -> str:
-        """The live role in an answer: the match's first group or the whole match, translated.
-
-        Without *match* the whole answer. Empty where there is none, or where that is no name.
-        """
-        found = answer
-        if self.match is not None:
-            match = self.match.search(answer)
-            if not match:
-                return ""
-            found = (match.group(1) if self.match.groups else match.group(0)) or ""
-        found = name(found)
-        return self.names.get(found, found)
 
 
 # --- reading probes --------------------------------------------------------------------------------
@@ -130,6 +102,10 @@ def probes_of(definition: t.Any, *, instance: str = "", namespace: str = "") -> 
     Of the placeholders that a definition may hold, those are filled in that need no settings of a cluster: its name
     and namespace, the ports of services, and parameters with a default.
     """
+    # Only here: what is asked without a definition does not wait for the model.
+    from ..model.load import load_app
+    from ..render.contract import check_question
+
     if not isinstance(definition, dict) or definition.get("kind") != "App":
         raise ProbeError("definition: expected an app definition (kind: App, with spec).")
     try:

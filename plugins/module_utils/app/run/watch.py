@@ -23,7 +23,7 @@ from ...kube.pods import is_finished
 from ...kube.question import Question
 from ...kube.stream import CommandFailed
 from ..contract import RoleContract
-from .live import Probe
+from .probe import Probe
 from .status import Member, judge, member, rollout
 
 # Seconds for the answer of a command: it may have to start a Java machine first.

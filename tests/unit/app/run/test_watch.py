@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -333,7 +333,7 @@ class Module:
     check_mode = False
 
     def __init__(self, *contracts: RoleContract) -> None:
-        self.params = {"namespace": "ns", "contracts": [item.as_dict() for item in contracts], "timeout": 300}
+        self.params = {"namespace": "ns", "contracts": [asdict(item) for item in contracts], "timeout": 300}
 
     def fail_json(self, **result: Any) -> None:
         raise SystemExit(result["msg"])
