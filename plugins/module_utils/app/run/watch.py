@@ -63,9 +63,10 @@ def ready_member(kube: Kube, namespace: str, selector: str) -> str:
     members = [member(pod) for pod in kube.list("v1", "Pod", namespace, selector)]
     ready = next((item.name for item in members if item.ready), "")
     if not ready:
+        troubles = "; ".join(f"{item.name}: {item.trouble}" for item in members[:3])
         raise NoReadyMember(
-            f"expected a ready member in namespace {namespace}, found none of {len(members)} ({selector}). Look at its "
-            "pods, or deploy it first."
+            f"expected a ready member in namespace {namespace}, found none of {len(members)} ({selector}"
+            f"{'; ' if troubles else ''}{troubles}). Look at its pods, or deploy it first."
         )
     return ready
 

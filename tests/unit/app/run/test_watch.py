@@ -15,7 +15,14 @@ import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, LiveQuestion, RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import watch as app_watch
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Refused, leave_one, restart_one
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import Deadline, RoleWatch, until
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.watch import (
+    Deadline,
+    NoReadyMember,
+    RoleWatch,
+    ready_member,
+    selector_of,
+    until,
+)
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.client import api_error
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.stream import CommandFailed
@@ -325,6 +332,21 @@ def test_a_live_role_that_no_member_has_is_said(cluster, clock):
         "members say: store-0 standalone, store-1 nothing that live_role knows"
     )
     assert asking(cluster, **live("who")).live_roles(watch.members()) == ""
+
+
+def test_the_selector_of_any_controller():
+    assert selector_of({"spec": {"selector": {"matchLabels": {"b": "2", "a": "1"}}}}) == "a=1,b=2"
+    # A ReplicationController's.
+    assert selector_of({"spec": {"selector": {"a": "1"}}}) == "a=1"
+    assert selector_of({}) == ""
+
+
+def test_where_nobody_is_ready_it_is_said_why(cluster):
+    assert ready_member(cluster, "ns", "role=store") == "store-0"
+    cluster.silent = {"worker1", "worker2"}
+    cluster.second = cluster.pod("store-1")
+    with pytest.raises(NoReadyMember, match=r"found none of 2 \(role=store; .*; store-1: Unschedulable: 0/2 nodes are"):
+        ready_member(cluster, "ns", "role=store")
 
 
 class Module:
