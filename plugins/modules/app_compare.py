@@ -127,7 +127,7 @@ def compare_role(
             item.template != contract.template_hash for item in members
         )
         if contract.restart_last and (less or old):
-            watch.live_roles(members)
+            role["note"] = watch.live_roles(members)
         leaving = leave_order(members, contract.kind, contract.restart_last)[:less]
         role["leaving"] = [item.name for item in leaving]
         staying = [item for item in members if item not in leaving]
@@ -163,7 +163,7 @@ def superfluous(kube: Kube, params: dict[str, Any]) -> list[dict[str, Any]]:
 
 def sentences(role: str, todo: Mapping[str, Any]) -> list[str]:
     """What has to happen in a role, for people."""
-    result = []
+    result = [f"{role}: {todo['note']}"] if todo.get("note") else []
     if todo["changes"]:
         result.append(f"{role}: change {', '.join(todo['changes'])}")
     if todo["want"] is not None and todo["want"] > todo["have"]:

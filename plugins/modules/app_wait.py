@@ -12,6 +12,10 @@ description:
   - Asks the app what it says of the members of each role (by HTTP through the API server, or by a command in a
     member's container), and waits until the controllers have rolled out, every member is ready, and all that are asked
     count all members and call the data safe. A pod that is only C(Running) is not a member.
+  - A member that waits for a host that does not answer, is not ready, is cordoned or no longer a node ends the wait
+    early, with the host, since when, and what to do. A host that has been away for less than a minute is waited for.
+    The user of the kubeconfig has to C(list) nodes for that, and to C(get) persistentvolumes for members that have
+    local volumes; without these rights the wait goes on to its end.
   - Changes nothing.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
@@ -62,7 +66,7 @@ waited:
 
 from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
-from ..module_utils.kube.module import create_module, reason
+from ..module_utils.kube.module import Unreachable, create_module, reason
 from ..module_utils.kube.objects import Kube
 
 
@@ -76,29 +80,39 @@ def main() -> None:
     )
     namespace, deadline = module.params["namespace"], Deadline(module.params["timeout"])
     views: dict[str, View] = {}
-    missing = []
+    watches: dict[str, RoleWatch] = {}
     connected: list[Kube] = []
     try:
         contracts = [RoleContract.from_dict(item) for item in module.params["contracts"]]
     except ContractError as error:
         module.fail_json(msg=str(error))
-    for contract in contracts:
 
-        def look(contract: RoleContract = contract) -> View:
-            try:
-                # Not before: an API server that is still away is waited for.
-                if not connected:
-                    connected.append(Kube(module))
-                return RoleWatch(connected[0], namespace, contract).look(template=contract.template_hash)
-            except Exception as error:
-                if not getattr(error, "status", None):
-                    raise
-                return View(missing=f"the API server refused: {reason(error)}")
+    def look_at(contract: RoleContract) -> View:
+        try:
+            # Not before: an API server that is still away is waited for.
+            if not connected:
+                connected.append(Kube(module))
+            watch = watches.setdefault(contract.role, RoleWatch(connected[0], namespace, contract))
+            return watch.look(template=contract.template_hash)
+        except Unreachable as error:
+            return View(missing=str(error))
+        except Exception as error:
+            if not getattr(error, "status", None):
+                raise
+            return View(missing=f"the API server refused: {reason(error)}")
 
-        view = until(look, deadline)
-        views[contract.role] = view
-        if view.missing:
-            missing.append(f"{contract.name}: {view.missing}")
+    def look() -> View:
+        """All roles at once, as one may not settle since another has a member whose host is away."""
+        for contract in contracts:
+            if contract.role not in views or views[contract.role].missing:
+                views[contract.role] = look_at(contract)
+        lacking = {contract.name: views[contract.role] for contract in contracts if views[contract.role].missing}
+        return View(
+            missing=". ".join(f"{name}: {view.missing}" for name, view in lacking.items()),
+            obstacles=tuple(item for view in lacking.values() for item in view.obstacles),
+        )
+
+    found = until(look, deadline)
     result = {
         "roles": {
             role: {
@@ -111,10 +125,11 @@ def main() -> None:
         },
         "waited": deadline.waited,
     }
-    if missing:
+    if found.missing:
+        look_there = f"Look at the pods (kubectl -n {namespace} describe pod, logs) and run again."
         module.fail_json(
-            msg=f"Not settled in namespace {namespace} after {deadline.waited} s: {'. '.join(missing)}. "
-            f"Nothing was taken away. Look at the pods (kubectl -n {namespace} describe pod, logs) and run again.",
+            msg=f"Not settled in namespace {namespace} after {deadline.waited} s: {found.why}. "
+            f"Nothing was taken away. {'Then run again.' if found.obstacles else look_there}",
             **result,
         )
     module.exit_json(changed=False, **result)

@@ -56,10 +56,10 @@ replaced:
   returned: success
 """
 
-import json
 import time
 
 from ..module_utils.app.run.status import Member, member
+from ..module_utils.kube.answer import mapping, shortened
 from ..module_utils.kube.module import Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
@@ -103,7 +103,10 @@ def replace(kube: Kube, params: dict, check_mode: bool) -> str:
     if pod_of(kube, namespace, name).ready:
         return ""
     answer = kube.run(namespace, name, CONTAINER, [*MEMBER, "waiting"])
-    address = whom(name, json.loads(answer.strip().splitlines()[-1]), params["address"])
+    waiting = mapping(answer)
+    if waiting is None:
+        raise Refused(f"{name}: expected why it waits, found {shortened(answer)!r}. Is its image that of the role?")
+    address = whom(name, waiting, params["address"])
     if check_mode:
         return address
     kube.run(namespace, name, CONTAINER, [*MEMBER, "replace", address])

@@ -112,10 +112,10 @@ seconds:
   returned: success
 """
 
-import json
 from typing import Any
 
 from ..module_utils.app.run.watch import NoReadyMember, ready_member
+from ..module_utils.kube.answer import mapping
 from ..module_utils.kube.module import Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
@@ -138,17 +138,6 @@ def words(params: dict[str, Any], check_mode: bool) -> list[str]:
         str(params["replication"]),
         str(params["seconds"]),
     ]
-
-
-def result_of(output: str) -> dict[str, Any] | None:
-    """The last line that is an object; None if there is none."""
-    for line in reversed(output.splitlines()):
-        if line.startswith("{"):
-            try:
-                return json.loads(line)
-            except ValueError:
-                continue
-    return None
 
 
 def main() -> None:
@@ -181,10 +170,10 @@ def main() -> None:
     except Unreachable as error:
         module.fail_json(msg=f"expected a running Kubernetes cluster, found that {error}")
     except CommandFailed as error:
-        found = result_of(error.output or "") or {}
+        found = mapping(error.output or "") or {}
         text = "; ".join(line for line in (error.output or str(error)).splitlines() if not line.startswith("{"))
         module.fail_json(msg=f"{params['namespace']}/{ready}: {text}", **found)
-    result = result_of(output) or {}
+    result = mapping(output) or {}
     if not result:
         module.fail_json(msg=f"{params['namespace']}/{ready}: expected a result, found {output[-300:]!r}")
     changed = params["state"] == "absent" or (params["state"] in ("written", "sustained") and result["written"] > 0)

@@ -419,7 +419,9 @@ live:
   type: dict
   sample: {leader: [{pod: zookeeper-server-1, role: server, live_role: leader, ip: 10.244.1.7}]}
 findings:
-  description: One sentence for each ready member that has no live role, though its role has a probe.
+  description:
+    - One sentence for each ready member that has no live role, though its role has a probe, and for each role of
+      O(live_roles) that no member has.
   returned: success, and when the wait ended without success
   type: list
   elements: str
@@ -518,6 +520,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
     )
     with KubeApi(access) as api:
         waited, findings = look(api, roster, request, waiting=params["wait"] and not module.check_mode)
+        findings += roster.without_members(params["live_roles"] or ())
         unmet = [] if roster.met(request.expect, request.until) else roster.unmet(request.expect, request.until)
         unmet += roster.live_unmet(request.expect_live, findings)
         report: dict[str, t.Any] = {

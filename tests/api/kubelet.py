@@ -95,6 +95,7 @@ class Kubelet(ThreadingHTTPServer):
             {
                 "addresses": [{"type": "InternalIP", "address": address}],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
+                "conditions": [{"type": "Ready", "status": "True"}],
             },
         )
 

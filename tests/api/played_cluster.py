@@ -20,6 +20,8 @@ from loopback_api import ApiServer
 
 COST = "controller.kubernetes.io/pod-deletion-cost"
 HEALTH = "/health"
+# Where the pods are: a host that works, as far as the API server knows.
+NODE = "nowhere"
 PATHS = {"StatefulSet": "/apis/apps/v1/{}/statefulsets", "ReplicationController": "/api/v1/{}/replicationcontrollers"}
 
 
@@ -152,7 +154,7 @@ class Controllers(threading.Thread):
     def make(self, name: str, workload: dict[str, Any]) -> None:
         template = workload["template"]
         metadata = {key: template["metadata"].get(key) for key in ("labels", "annotations")}
-        body = {"metadata": {"name": name, **metadata}, "spec": {**template["spec"], "nodeName": "nowhere"}}
+        body = {"metadata": {"name": name, **metadata}, "spec": {**template["spec"], "nodeName": NODE}}
         # There is no controller of service accounts either.
         body["spec"].pop("serviceAccountName", None)
         body["spec"].pop("serviceAccount", None)
@@ -175,6 +177,8 @@ class Controllers(threading.Thread):
 @contextlib.contextmanager
 def controlled(api: ApiServer, namespace: str) -> Iterator[Controllers]:
     """Play a namespace's controllers and kubelets; at the end, say if they failed."""
+    api.request("POST", "/api/v1/nodes", {"metadata": {"name": NODE}}, allow=(409,))
+    api.patch_status(f"/api/v1/nodes/{NODE}", {"conditions": [{"type": "Ready", "status": "True"}]})
     controllers = Controllers(api, namespace)
     controllers.start()
     try:

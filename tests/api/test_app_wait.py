@@ -156,3 +156,90 @@ def test_it_goes_on_when_the_app_comes_round(ask, app):
     result = ask(timeout=60)
     assert result["roles"]["worker"]["members"] == 2
     assert result["waited"] >= 1
+
+
+# --- hosts that are away ---------------------------------------------------------------------------
+
+SINCE = "2026-01-01T02:13:07Z"
+AWAY = (
+    "which has not answered since 2026-01-01 02:13:07 UTC (NodeStatusUnknown: Kubelet stopped posting node status). "
+    "Bring the host back, or replace it: docs/troubleshooting.md#a-host-that-is-away. Nothing was taken away. Then run "
+    "again."
+)
+
+
+@pytest.fixture
+def away(api_server, namespace) -> str:
+    """A host of this test's own that does not answer, and the second member on it."""
+    host = f"away-{namespace}"
+    ready = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown", "lastTransitionTime": SINCE,
+             "message": "Kubelet stopped posting node status."}  # fmt: skip
+    labels = {"kubernetes.io/hostname": host}
+    api_server.create("/api/v1/nodes", {"metadata": {"name": host, "labels": labels}}, {"conditions": [ready]})
+    place(api_server, namespace, {"nodeName": host}, {"phase": "Running"})
+    api_server.patch_status(f"/apis/apps/v1/namespaces/{namespace}/statefulsets/demo", {"readyReplicas": 1})
+    yield host
+    api_server.delete(f"/api/v1/nodes/{host}")
+
+
+def place(api_server, namespace, spec, status):
+    """The second member, not ready, with this in its pod."""
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    api_server.delete(f"{pods}/demo-1")
+    whole = {"containers": [{"name": "app", "image": "x"}], **spec}
+    conditions = [*status.pop("conditions", ()), {"type": "Ready", "status": "False"}]
+    api_server.create(
+        pods,
+        {"metadata": {"name": "demo-1", "labels": LABELS}, "spec": whole},
+        {**status, "conditions": conditions},
+    )
+
+
+def test_a_member_on_a_host_that_is_away_ends_the_wait_at_once(ask, away):
+    result = ask(timeout=60)
+    assert result["msg"].endswith(f"1 of 2 members are ready: member demo-1 waits for host {away}, {AWAY}")
+    assert result["waited"] < 15
+
+
+def test_so_does_one_whose_volume_is_there(ask, away, api_server, namespace):
+    volume = f"local-{away}"
+    term = {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In", "values": [away]}]}
+    common = {"accessModes": ["ReadWriteOnce"], "storageClassName": ""}
+    api_server.create(
+        "/api/v1/persistentvolumes",
+        {
+            "metadata": {"name": volume},
+            "spec": {
+                **common,
+                "capacity": {"storage": "1Gi"},
+                "local": {"path": "/srv"},
+                "nodeAffinity": {"required": {"nodeSelectorTerms": [term]}},
+            },
+        },
+    )
+    api_server.create(
+        f"/api/v1/namespaces/{namespace}/persistentvolumeclaims",
+        {
+            "metadata": {"name": "data-demo-1"},
+            "spec": {**common, "resources": {"requests": {"storage": "1Gi"}}, "volumeName": volume},
+        },
+    )
+    claim = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data-demo-1"}}]}
+    place(
+        api_server, namespace, claim, {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]}
+    )
+    result = ask(timeout=60)
+    assert result["msg"].endswith(f"member demo-1 waits for host {away} with its volume {volume}, {AWAY}")
+    assert result["waited"] < 15
+    api_server.delete(f"/api/v1/persistentvolumes/{volume}")
+
+
+def test_a_user_who_may_not_list_nodes_waits_and_is_told_so(ask, away, api_server, namespace):
+    rules = [
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    ]
+    api_server.grant("limited", namespace, rules)
+    result = ask(timeout=2, kubeconfig=str(api_server.kubeconfig_limited))
+    assert f"Whether {away} works is not known: the kubeconfig's user may not list nodes. Nothing was" in result["msg"]
+    assert result["waited"] >= 2

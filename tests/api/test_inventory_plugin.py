@@ -123,7 +123,7 @@ def test_live_roles_are_groups(inventory, node, namespace, tmp_path):
     definition = {
         "kind": "App",
         "metadata": {"name": "cassandra"},
-        "spec": {"roles": [{"id": "seed", "live_role": probe}]},
+        "spec": {"roles": [{"id": "seed", "cardinality": "1+", "live_role": probe}]},
     }
     (tmp_path / "cassandra.yml").write_text(yaml.safe_dump(definition))
     assert inventory(**settings, definitions=["cassandra.yml"])["live_boss"]["hosts"] == ["cassandra-seed-0"]

@@ -270,7 +270,8 @@ def test_a_wait_that_times_out_says_what_was_missing_and_why(api_server, site):
     assert found["failed"] is True
     assert found["msg"] == (
         f"After 2 s, in namespace {site.namespace}, pods {ROLE}: role worker: 1 ready of 3 expected (2 found); "
-        "not ready: w-1 (container app: CrashLoopBackOff: back-off 10s). role master: 0 ready of 1 expected (0 found)."
+        "not ready: w-1 (container app: CrashLoopBackOff: back-off 10s). role master: 0 ready of 1 expected (0 found); "
+        "members have the roles worker."
     )
     assert found["counts"]["worker"] == {"total": 2, "ready": 1, "running": 2, "terminating": 0}
     assert 1.9 <= found["waited_seconds"] < 4
@@ -331,6 +332,8 @@ def test_live_roles_by_a_command_and_a_definitions_probe(api_server, site, node)
             "roles": [
                 {
                     "id": "worker",
+                    "cardinality": "1+",
+                    "services": ["client"],
                     "live_role": {
                         "command": ["ask", "$(cluster.name):$(services.client.port)"],
                         "match": r"Mode: (\w+) of grid:2181",
@@ -577,7 +580,7 @@ def test_the_discover_playbook_asks_by_a_definition_and_publishes(api_server, si
     for index in range(2):
         site.pod(f"w-{index}", status=running(index + 1), nodeName="runs-commands")
     node.command = lambda pod, _words: (0, "leader" if pod == "w-1" else "follower", "")
-    roles = [{"id": "worker", "live_role": {"command": ["who"]}}]
+    roles = [{"id": "worker", "cardinality": "1+", "live_role": {"command": ["who"]}}]
     definition = tmp_path / "app.yml"
     definition.write_text(json.dumps({"kind": "App", "metadata": {"name": "grid"}, "spec": {"roles": roles}}))
     settings = {

@@ -64,7 +64,7 @@ def test_output_of_any_length_comes_whole(api, node, pod, size):
 def test_more_output_than_an_answer_is_refused(api, node, pod, monkeypatch):
     monkeypatch.setattr(stream, "MAX_OUTPUT_BYTES", 1000)
     node.command = lambda _pod, _command: (0, "x" * 900, "y" * 900)
-    with pytest.raises(KubeApiError, match="cat: more than 1000 bytes of output"):
+    with pytest.raises(stream.CommandFailed, match="cat gave more than 1000 bytes of output"):
         run(api, pod, "cat")
 
 

@@ -45,6 +45,25 @@ ROLE = {
         {"ansible.builtin.debug": {"msg": "store runs {{ __app_cluster_of_role.cluster.spec.roles.server.members }}"}},
     ],
 }
+# One that fails where a host is away.
+BROKEN = {
+    "meta/main.yml": {"dependencies": []},
+    "tasks/validate.yml": [
+        {
+            "ansible.builtin.set_fact": {
+                "__app_cluster_of_role": {"cluster": {"metadata": {"namespace": "apps", "name": "broken"}}}
+            }
+        }
+    ],
+    "tasks/main.yml": [
+        {
+            "name": "Wait for members",
+            "ansible.builtin.fail": {"msg": "member broken-{{ item }} waits for host worker2"},
+            "loop": [0, 1],
+        },
+        {"ansible.builtin.debug": {"msg": "broken runs"}},
+    ],
+}
 PLAYBOOKS = {
     "apps.yml": [{"ansible.builtin.import_playbook": "baremetal.bigdata.apps", "tags": ["around"]}],
     "cassandra.yml": [
@@ -68,8 +87,10 @@ PLAYBOOKS = {
 def site(tmp_path_factory):
     directory = tmp_path_factory.mktemp("site")
     collection = directory / "ansible_collections/site/apps"
-    for name, content in ROLE.items():
-        file = collection / "roles/store" / name
+    files = {**{f"store/{name}": content for name, content in ROLE.items()},
+             **{f"broken/{name}": content for name, content in BROKEN.items()}}  # fmt: skip
+    for name, content in files.items():
+        file = collection / "roles" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(content))
     for name, content in PLAYBOOKS.items():
@@ -135,6 +156,29 @@ def test_problems_of_an_app_of_another_collection_are_told_before_it_runs(site):
     assert "store_members: expected 1 or more members of role server, found 0" in done.stdout
     assert "store_settings.spec.roles.server.afinity: expected one of" in done.stdout
     assert "store runs" not in done.stdout
+
+
+def test_an_app_that_fails_keeps_no_other_from_its_run_and_is_named_at_the_end(site):
+    done = run(site, "apps.yml", apps_enabled=["site.apps.broken", "site.apps.store"])
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "broken runs" not in done.stdout
+    assert done.stdout.index("waits for host worker2") < done.stdout.index("store runs 2")
+    end = done.stdout[done.stdout.index("Refuse to end well where an app has failed") :].replace("\\n", "\n")
+    assert "expected that every app runs, found that these do not; the others had their run:\n" in end
+    assert "\nsite.apps.broken: Wait for members: member broken-1 waits for host worker2\n" in end.replace(
+        "\n        ", "\n"
+    )
+
+
+def test_an_app_cluster_that_fails_keeps_no_other_from_its_run(site):
+    listed = [
+        {"name": name, "definition": {**ROLE["files/app.yml"], "metadata": {"name": name, "version": "1"}}}
+        for name in ("first", "second")
+    ]
+    done = run(site, "apps.yml", apps_enabled=[], app_clusters=listed, cluster_kubeconfig="/nowhere")
+    end = done.stdout[done.stdout.index("Refuse to end well where an app has failed") :]
+    assert "app cluster first: Listed | Read what was applied before: " in end
+    assert "app cluster second: Listed | Read what was applied before: " in end
 
 
 def cassandra(config):

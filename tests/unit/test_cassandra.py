@@ -16,7 +16,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.objects import render, stages
 from ansible_collections.baremetal.bigdata.plugins.modules.app_secret import wanted_data
 from ansible_collections.baremetal.bigdata.plugins.modules.cassandra_replace import Refused, whom
-from ansible_collections.baremetal.bigdata.plugins.modules.cassandra_rows import result_of, words
+from ansible_collections.baremetal.bigdata.plugins.modules.cassandra_rows import words
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/fixtures/app/cassandra.yml"
@@ -324,11 +324,6 @@ def test_check_mode_only_reads_rows():
     params = {"state": "tested", "keyspace": "k", "rows": 5, "replication": 3, "seconds": 0}
     assert words(params, True)[3] == "looked"
     assert words(params, False)[3] == "tested"
-
-
-def test_the_result_is_found_among_other_lines():
-    assert result_of('a warning\n{"found": 3}\nrows: expected 4 at QUORUM, found 3\n') == {"found": 3}
-    assert result_of("nothing") is None
 
 
 def test_passwords_are_made_once_and_changed_only_when_said():

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import subprocess
 
 import pytest
@@ -44,13 +45,19 @@ def unready_pods(kubectl) -> set[str]:
     }
 
 
-def test_a_worker_dies_and_returns(kubectl):
+def test_a_worker_dies_and_returns(kubectl, playbook):
     hazelcast_map(state="written", members=2, **ENTRIES)
     podman("stop --time=5", ["worker1"])
     kubectl("wait --for=condition=Ready=Unknown node/worker1 --timeout=600s")
     # The other member has a copy of everything.
     wait_for(lambda: hazelcast_members() == (1, 1), "one Hazelcast member less")
     assert hazelcast_map(state="present", **ENTRIES)["found"] == 1_000
+    run = playbook("playbooks/apps.yml")
+    said = " ".join(run.output.split())
+    assert run.rc == 2, said
+    assert re.search(
+        r"member hazelcast-member-\d waits for host worker1, which has not answered since 20\d\d-", said
+    ), said
 
     started = datetime.datetime.now(datetime.timezone.utc)
     podman("start", ["worker1"])

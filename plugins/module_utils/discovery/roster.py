@@ -167,12 +167,24 @@ class Roster:
                 continue
             wanted = str(expect[role]) if expect else str(good + others)
             sentence = f"role {role}: {good} {until} of {wanted} expected ({good + others} found)"
+            if not good + others:
+                sentence += self._others(role)
             wrong = self.lagging(role, until)
             pods = [f"{member['pod']} ({member['reason'] or member['phase']})" for member in wrong[:_NAMED_PODS]]
             if len(wrong) > _NAMED_PODS:
                 pods.append(f"and {len(wrong) - _NAMED_PODS} more")
             sentences.append(sentence + (f"; not {until}: " + ", ".join(pods) if pods else ""))
         return sentences
+
+    def _others(self, role: str) -> str:
+        """The roles that there are, for one that no member has."""
+        there = [name for name in self.roles() if name != role]
+        return f"; members have the roles {', '.join(there)}" if there else ""
+
+    def without_members(self, roles: t.Iterable[str]) -> list[str]:
+        """One sentence for each of these roles that no member has, where there are others."""
+        found = self.roles()
+        return [f"role {role}: no member{self._others(role)}" for role in roles if found and role not in found]
 
     def lagging(self, role: str, until: str = "ready") -> list[Object]:
         """The live members of a role that are not (or no longer) *until*."""

@@ -17,6 +17,9 @@ LEVELS = ("present", "running", "ready")
 TERMINATING = "terminating"
 FINISHED_PHASES = ("Succeeded", "Failed")
 _REASON_LENGTH = 300
+# What the kubelet adds to a back-off, and the scheduler to what it found, tells an operator nothing.
+_BACK_OFF = re.compile(r"^(back-off \S+) restarting failed container=.*")
+_PREEMPTION = " preemption:"
 
 Object = t.Dict[str, t.Any]  # noqa: UP006 (ansible-test imports this with Python 3.8 too)
 
@@ -29,16 +32,68 @@ def natural(name: str) -> list[t.Any]:
     return [int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(name))]
 
 
-def _condition(status: Object, kind: str) -> Object:
-    for condition in status.get("conditions") or ():
-        if condition.get("type") == kind:
-            return condition
+def condition(status: Object, kind: str) -> Object:
+    """The condition of a type in an object's status; empty where it has none."""
+    for found in status.get("conditions") or ():
+        if found.get("type") == kind:
+            return found
     return {}
 
 
-def _join(reason: str | None, message: str | None) -> str:
+def plain(reason: str | None, message: str | None) -> str:
+    """A reason and its message in one line. Of a long one both ends are kept: what a registry said stands last."""
     text = ": ".join(part for part in (reason, " ".join((message or "").split())) if part)
-    return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 3] + "..."
+    if len(text) <= _REASON_LENGTH:
+        return text
+    half = (_REASON_LENGTH - 5) // 2
+    return f"{text[:half]} ... {text[-half:]}"
+
+
+def is_ready(pod: Object) -> bool:
+    """Whether a pod works as a member: it runs, its condition Ready says so, and nobody has asked it to go."""
+    status = pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp") or status.get("phase") != "Running":
+        return False
+    return condition(status, "Ready").get("status") == "True"
+
+
+def is_finished(pod: Object) -> bool:
+    """Whether a pod has ended for good, such as one that was evicted."""
+    return (pod.get("status") or {}).get("phase") in FINISHED_PHASES
+
+
+def _ended(state: Object) -> str:
+    """How a container ended, where it did."""
+    ended = state.get("terminated") or {}
+    if "exitCode" not in ended:
+        return ""
+    why = ended.get("reason")
+    if why == "OOMKilled":
+        why = "OOMKilled: it took more memory than its limit"
+    return f"exited with {ended['exitCode']}" + (f" ({why})" if why else "")
+
+
+def _waits(container: Object, init: bool) -> str:
+    """Why a container does not work, in one sentence; empty where it does, or waits for its turn."""
+    state, name = container.get("state") or {}, container.get("name")
+    last = _ended(container.get("lastState") or {})
+    if "running" in state:
+        if init or container.get("ready"):
+            return ""
+        probe = "startup probe" if container.get("started") is False else "readiness probe"
+        text = f"container {name} runs, but its {probe} does not succeed"
+    elif _ended(state):
+        if init and not state["terminated"]["exitCode"]:
+            return ""
+        return plain(f"container {name} {_ended(state)}", state["terminated"].get("message"))
+    else:
+        waiting = state.get("waiting") or {}
+        # A container that waits for its turn says less than the one it waits for.
+        if waiting.get("reason") in (None, "PodInitializing"):
+            return ""
+        message = _BACK_OFF.sub(r"\1", waiting.get("message") or "")
+        text = plain(f"container {name}: {waiting['reason']}", message)
+    return f"{text}; it last {last}" if last else text
 
 
 def not_ready_reason(pod: Object) -> str:
@@ -46,38 +101,33 @@ def not_ready_reason(pod: Object) -> str:
     metadata, status = pod.get("metadata") or {}, pod.get("status") or {}
     if metadata.get("deletionTimestamp"):
         held = metadata.get("finalizers")
-        return f"Terminating, to be gone by {metadata['deletionTimestamp']}" + (
+        node = (pod.get("spec") or {}).get("nodeName")
+        where = f" on {node}" if node else ""
+        return f"Terminating{where}, to be gone by {metadata['deletionTimestamp']}" + (
             f", held by finalizers {', '.join(held)}" if held else ""
         )
-    if status.get("phase") in FINISHED_PHASES:
-        return _join(status.get("reason") or status["phase"], status.get("message"))
-    scheduled = _condition(status, "PodScheduled")
+    if is_finished(pod):
+        why = condition(status, "DisruptionTarget")
+        said = status.get("message") or why.get("message")
+        ends = (_waits(item, False) for item in status.get("containerStatuses") or ())
+        return plain(status.get("reason") or why.get("reason") or status["phase"], said or next(filter(None, ends), ""))
+    scheduled = condition(status, "PodScheduled")
     if scheduled.get("status") == "False":
-        return _join(scheduled.get("reason") or "Unschedulable", scheduled.get("message"))
+        message = (scheduled.get("message") or "").partition(_PREEMPTION)[0]
+        return plain(scheduled.get("reason") or "Unschedulable", message)
     if not (pod.get("spec") or {}).get("nodeName"):
         return "Not scheduled to a node yet"
     for statuses in ("initContainerStatuses", "containerStatuses"):
         for container in status.get(statuses) or ():
-            state = container.get("state") or {}
-            if container.get("ready") or "running" in state:
-                continue
-            waiting, ended = state.get("waiting"), state.get("terminated")
-            name = container.get("name")
-            # A container that waits for its turn says less than the one it waits for.
-            if waiting and waiting.get("reason") not in (None, "PodInitializing"):
-                last = (container.get("lastState") or {}).get("terminated") or {}
-                exit_code = (
-                    f"; it last exited with {last['exitCode']} ({last.get('reason')})" if "exitCode" in last else ""
-                )
-                return _join(f"container {name}: {waiting['reason']}", (waiting.get("message") or "") + exit_code)
-            if ended and (ended.get("exitCode") or statuses == "containerStatuses"):
-                return _join(
-                    f"container {name}: exited with {ended.get('exitCode')}",
-                    ended.get("message") or ended.get("reason"),
-                )
-    ready = _condition(status, "Ready")
+            sentence = _waits(container, statuses == "initContainerStatuses")
+            if sentence:
+                return sentence
+    ready = condition(status, "Ready")
     if ready.get("message") or ready.get("reason"):
-        return _join(ready.get("reason"), ready.get("message"))
+        return plain(ready.get("reason"), ready.get("message"))
+    if ready.get("status") == "False" and all(item.get("ready") for item in status.get("containerStatuses") or [{}]):
+        # Only who looks after nodes takes a pod's readiness away without a word.
+        return f"its containers ran when its host {pod['spec']['nodeName']} was last heard of, which does not answer"
     return f"phase {status.get('phase') or 'unknown'}, condition Ready {ready.get('status') or 'not set'}"
 
 
@@ -106,7 +156,7 @@ def project_pod(pod: Object, cluster_domain: str = "cluster.local", role: str | 
     name, namespace, node = metadata["name"], metadata.get("namespace") or "", spec.get("nodeName")
     phase = status.get("phase") or "Unknown"
     terminating = bool(metadata.get("deletionTimestamp"))
-    ready = not terminating and phase == "Running" and _condition(status, "Ready").get("status") == "True"
+    ready = is_ready(pod)
     hostname, subdomain = spec.get("hostname") or name, spec.get("subdomain")
     host_network = bool(spec.get("hostNetwork"))
     ip = status.get("podIP")

@@ -30,7 +30,7 @@ MAX_OUTPUT_BYTES = 16 * 1024 * 1024
 
 
 class CommandFailed(RuntimeError):
-    """A command that ran and ended with another code than 0, or did not end in time (``returncode`` None)."""
+    """A command that ended with another code than 0; or, ``returncode`` None, not in time or said too much."""
 
     def __init__(self, message: str, returncode: int | None, output: str) -> None:
         super().__init__(message)
@@ -179,7 +179,8 @@ def run(
     """Run a command in a container: its exit code, output and errors. No shell is involved.
 
     *stdin* is what the command can read. Its end is not told, as the protocol has no word for it: the command has to
-    know how much it reads. Raises CommandFailed where it does not end in time, and KubeApiError where it did not run.
+    know how much it reads. Raises CommandFailed where it does not end in time or says too much, and KubeApiError
+    where it did not run.
     """
     query = [("container", container), ("stdout", "true"), ("stderr", "true"), *(("command", word) for word in command)]
     if stdin is not None:
@@ -197,7 +198,7 @@ def run(
                 if number in output:
                     output[number] += content
                 if sum(map(len, output.values())) > MAX_OUTPUT_BYTES:
-                    raise KubeApiError(f"{shown}: more than {MAX_OUTPUT_BYTES} bytes of output.")
+                    raise CommandFailed(f"{shown} gave more than {MAX_OUTPUT_BYTES} bytes of output", None, "")
                 if number == STATUS:
                     break
     except TimeoutError:

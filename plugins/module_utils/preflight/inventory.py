@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
 
 from .addresses import (
     LABEL,
@@ -106,7 +107,14 @@ def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Findin
     return findings
 
 
-def _check_groups(names, present, etcd, control_plane, worker, cluster) -> list[Finding]:
+def _check_groups(
+    names: Mapping[str, str],
+    present: Mapping[str, list[str]],
+    etcd: list[str],
+    control_plane: list[str],
+    worker: list[str],
+    cluster: list[str],
+) -> list[Finding]:
     """Findings about who is in which group. *present*: every group of the inventory, by its name."""
     title = {
         role: names.get(role) or default

@@ -40,7 +40,14 @@ def check_limit(
 
 
 class _Part:
-    def __init__(self, cluster, groups, hosts, outside, meant):
+    def __init__(
+        self,
+        cluster: Mapping[str, Any],
+        groups: Mapping[str, Sequence[str]],
+        hosts: Mapping[str, Mapping[str, Any]],
+        outside: Mapping[str, Mapping[str, bool] | None],
+        meant: Callable[[str], bool],
+    ) -> None:
         self.groups, self.meant, self.outside = groups, meant, outside
         self.here = {name: host for name, host in hosts.items() if host.get("facts")}
         self.state = {name: host["facts"]["kubernetes"] for name, host in self.here.items()}

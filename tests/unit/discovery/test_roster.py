@@ -131,7 +131,7 @@ def test_restarts_count_sidecars_but_not_finished_init_containers():
 def test_a_terminating_pod_is_not_ready_even_if_its_condition_says_so():
     member = project_pod(make_pod("p", meta={"deletionTimestamp": "2026-08-01T09:30:00Z"}))
     assert (member["ready"], member["terminating"]) == (False, True)
-    assert member["reason"] == "Terminating, to be gone by 2026-08-01T09:30:00Z"
+    assert member["reason"] == "Terminating on node-1, to be gone by 2026-08-01T09:30:00Z"
 
 
 def test_racks_and_host_names_come_from_the_node():
@@ -226,6 +226,14 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
 # --- why not ready ---------------------------------------------------------------------------------
 
 
+def containers(state, **fields):
+    return {"containerStatuses": [{"name": "app", "state": state, **fields}]}
+
+
+def waiting(reason, message=""):
+    return {"waiting": {"reason": reason, "message": message}}
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -237,45 +245,51 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
                         "type": "PodScheduled",
                         "status": "False",
                         "reason": "Unschedulable",
-                        "message": "0/3 nodes are available",
+                        "message": "0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match "
+                        "PersistentVolume's node affinity. preemption: 0/3 nodes are available: 3 Preemption is not "
+                        "helpful for scheduling.",
                     }
                 ],
             },
-            "Unschedulable: 0/3 nodes are available",
+            "Unschedulable: 0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match PersistentVolume's "
+            "node affinity.",
+        ),
+        (
+            containers(waiting("ImagePullBackOff", 'Back-off pulling image "r/x:1": ErrImagePull: no such\nimage')),
+            'container app: ImagePullBackOff: Back-off pulling image "r/x:1": ErrImagePull: no such image',
+        ),
+        (
+            containers(waiting("CreateContainerConfigError", 'secret "passwords" not found')),
+            'container app: CreateContainerConfigError: secret "passwords" not found',
+        ),
+        (
+            containers(
+                waiting("CrashLoopBackOff", "back-off 40s restarting failed container=app pod=p_ns(0)"),
+                lastState={"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            ),
+            "container app: CrashLoopBackOff: back-off 40s; it last exited with 137 (OOMKilled: it took more memory "
+            "than its limit)",
         ),
         (
             {
-                "containerStatuses": [
-                    {"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such\nimage"}}}
-                ]
-            },
-            "container app: ImagePullBackOff: no such image",
-        ),
-        (
-            {
-                "containerStatuses": [
-                    {
-                        "name": "app",
-                        "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}},
-                        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
-                    }
-                ]
-            },
-            "container app: CrashLoopBackOff: back-off 40s; it last exited with 137 (OOMKilled)",
-        ),
-        (
-            {
+                **containers(waiting("PodInitializing")),
                 "initContainerStatuses": [
-                    {"name": "init", "state": {"terminated": {"exitCode": 2, "reason": "Error"}}}
+                    {"name": "init", "state": {"terminated": {"exitCode": 2, "reason": "Error", "message": "no disk"}}}
                 ],
-                "containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "PodInitializing"}}}],
             },
-            "container init: exited with 2: Error",
+            "container init exited with 2 (Error): no disk",
         ),
         (
             {
+                **containers(waiting("PodInitializing")),
+                "initContainerStatuses": [{"name": "init", "state": waiting("CrashLoopBackOff")}],
+            },
+            "container init: CrashLoopBackOff",
+        ),
+        (
+            {
+                **containers({"running": {}}, ready=False, started=True),
                 "initContainerStatuses": [{"name": "init", "state": {"terminated": {"exitCode": 0}}, "ready": True}],
-                "containerStatuses": [{"name": "app", "state": {"running": {}}, "ready": False}],
                 "conditions": [
                     {
                         "type": "Ready",
@@ -285,10 +299,50 @@ def test_counts_kept_by_events_equal_counts_of_a_fresh_list(steps):
                     }
                 ],
             },
-            "ContainersNotReady: containers with unready status: [app]",
+            "container app runs, but its readiness probe does not succeed",
         ),
+        (
+            containers(
+                {"running": {}},
+                ready=False,
+                started=False,
+                lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+            ),
+            "container app runs, but its startup probe does not succeed; it last exited with 1 (Error)",
+        ),
+        (containers({"terminated": {"exitCode": 0, "reason": "Completed"}}), "container app exited with 0 (Completed)"),
+        (
+            {"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource: memory."},
+            "Evicted: The node was low on resource: memory.",
+        ),
+        (
+            {
+                "phase": "Failed",
+                "conditions": [
+                    {
+                        "type": "DisruptionTarget",
+                        "reason": "DeletionByTaintManager",
+                        "message": "Taint manager: deleting",
+                    }
+                ],
+            },
+            "DeletionByTaintManager: Taint manager: deleting",
+        ),
+        (
+            {"phase": "Failed", **containers({"terminated": {"exitCode": 3, "reason": "Error"}})},
+            "Failed: container app exited with 3 (Error)",
+        ),
+        (
+            containers({"running": {}}, ready=True)
+            | {"conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": "2026-08-01T09:30:00Z"}]},
+            "its containers ran when its host node-1 was last heard of, which does not answer",
+        ),
+        ({"phase": "Unknown", "conditions": []}, "phase Unknown, condition Ready not set"),
         ({"conditions": []}, "phase Running, condition Ready not set"),
-        ({"conditions": [{"type": "Ready", "status": "False", "message": "x" * 1000}]}, "x" * 297 + "..."),
+        (
+            {"conditions": [{"type": "Ready", "status": "False", "message": "a" * 500 + "z" * 500}]},
+            "a" * 147 + " ... " + "z" * 147,
+        ),
     ],
 )
 def test_the_reason_is_what_stands_closest_to_the_cause(change, reason):
@@ -350,13 +404,23 @@ def test_without_expectations_there_must_be_a_member_and_all_must_be_ready():
     assert roster_of().unmet({}) == ["no pod found"]
 
 
+def test_a_role_that_no_member_has_is_told_with_those_that_there_are():
+    roster = roster_of(make_pod("a", "seed"), make_pod("b", "worker"))
+    assert roster.without_members(["seed", "sede"]) == ["role sede: no member; members have the roles seed, worker"]
+    assert roster.unmet(parse_expect({"sede": 1})) == [
+        "role sede: 0 ready of 1 expected (0 found); members have the roles seed, worker"
+    ]
+    # Before there is any, nothing is known of what they will be.
+    assert roster_of().without_members(["sede"]) == []
+
+
 def test_what_is_unmet_names_role_numbers_pods_and_reasons():
     waiting = {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ImagePullBackOff"}}}]}
     roster = roster_of(make_pod("w-0"), make_pod("w-1", ready=False, status=waiting), make_pod("m-0", role="master"))
     expect = parse_expect({"worker": 3, "master": 1, "edge": "1+"})
     assert roster.unmet(expect) == [
         "role worker: 1 ready of 3 expected (2 found); not ready: w-1 (container app: ImagePullBackOff)",
-        "role edge: 0 ready of 1+ expected (0 found)",
+        "role edge: 0 ready of 1+ expected (0 found); members have the roles master, worker",
     ]
 
 

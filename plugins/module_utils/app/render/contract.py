@@ -9,7 +9,7 @@ from typing import Any
 
 from ...kube.question import Question
 from ..contract import Counted, LiveQuestion, RoleContract, Step
-from ..model.types import AppCluster, Check, LeaveStep, Role
+from ..model.types import App, AppCluster, Check, LeaveStep, Role
 from ..placeholders import substitute, words
 from .names import CONTAINER, member_selector, role_domain, workload_name
 
@@ -17,18 +17,22 @@ from .names import CONTAINER, member_selector, role_domain, workload_name
 RUN_TIME_PLACEHOLDERS = ("member.name", "member.ip", "member.host", "remaining")
 
 
+def check_question(app: App, check: Check, values: Mapping[str, Any], where: str) -> Question:
+    """What a member is asked by a check of a definition. *values*: what placeholders stand for."""
+    if not check.http:
+        return Question(tuple(words(check.command, values, where)))
+    service = app.service(check.http.service)
+    path = substitute(check.http.path, values, where)
+    scheme = "https" if service.scheme == "https" else ""
+    return Question(port=service.port, path=path, json=check.http.json, scheme=scheme)
+
+
 def role_contract(cluster: AppCluster, role: Role, values: Mapping[str, Any], template_hash: str) -> RoleContract:
     """What a run needs to know of a role. *values*: what placeholders stand for."""
 
     def question(check: Check, where: str) -> Question:
         run_time = {name: f"$({name})" for name in RUN_TIME_PLACEHOLDERS} if where.startswith("leave.") else {}
-        known, where = {**values, **run_time}, f"roles.{role.id}.{where}"
-        if not check.http:
-            return Question(tuple(words(check.command, known, where)))
-        service = cluster.app.service(check.http.service)
-        path = substitute(check.http.path, known, where)
-        scheme = "https" if service.scheme == "https" else ""
-        return Question(port=service.port, path=path, json=check.http.json, scheme=scheme)
+        return check_question(cluster.app, check, {**values, **run_time}, f"roles.{role.id}.{where}")
 
     def selector(other: str) -> str:
         return member_selector(cluster, cluster.app.role(other)) if other else ""

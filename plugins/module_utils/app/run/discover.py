@@ -10,7 +10,8 @@ import typing as t
 from ...discovery.read import load_pods, wait_for
 from ...discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
 from ...kube.client import KubeApi
-from .live import Probe, ask_all, parse_probes, probes_of
+from .live import ask_all, parse_probes, probes_of
+from .probe import Probe
 
 # The API tells of pods, not of who leads: members are asked again after this many seconds.
 ASK_SECONDS = 2.0

@@ -142,11 +142,11 @@ def leave_one(watch: RoleWatch, remaining: int, timeout: float) -> dict[str, Any
             return watch.look(remaining)
         present = watch.members()
         there = leaver is not None and any(item.uid == leaver.uid for item in present)
-        return View(present, missing=f"{leaver.name} is still stopping" if leaver and there else "")
+        return watch.seen(present, f"{leaver.name} is still stopping" if leaver and there else "")
 
     view = until(settled, Deadline(timeout))
     if view.missing:
-        raise Refused(f"{result['member']} has left, but {watch.contract.name} has not settled since: {view.missing}")
+        raise Refused(f"{result['member']} has left, but {watch.contract.name} has not settled since: {view.why}")
     result.update(changed=True, members=remaining, waited=deadline.waited)
     return result
 
@@ -171,7 +171,7 @@ def find_leaver(watch: RoleWatch, remaining: int, deadline: Deadline) -> Member 
 
     view = until(look, deadline)
     if view.missing:
-        raise Refused(f"nobody leaves {watch.contract.name}: {view.missing}")
+        raise Refused(f"nobody leaves {watch.contract.name}: {view.why}")
     return found[0] if found else None
 
 
@@ -198,7 +198,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
 
     view = until(settled, deadline)
     if view.missing:
-        raise Refused(f"{leaver.name} does not leave while {watch.contract.name} is not settled: {view.missing}")
+        raise Refused(f"{leaver.name} does not leave while {watch.contract.name} is not settled: {view.why}")
     if state["uncounted"]:
         return False
     if state["done"] and not leaver.ready:
@@ -219,7 +219,7 @@ def hand_over(leaving: Leaving, leaver: Member, remaining: int, deadline: Deadli
 
     view = until(confirmed, deadline)
     if view.missing:
-        raise Refused(f"{leaver.name} has not handed over everything after {deadline.waited} s: {view.missing}")
+        raise Refused(f"{leaver.name} has not handed over everything after {deadline.waited} s: {view.why}")
     return True
 
 
@@ -245,7 +245,7 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
 
     view = until(may, deadline)
     if view.missing:
-        raise Refused(f"{name} does not restart while {watch.contract.name} is not settled: {view.missing}")
+        raise Refused(f"{name} does not restart while {watch.contract.name} is not settled: {view.why}")
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": watch.namespace}}
     watch.kube.delete(pod, uid=member.uid)
 
@@ -253,17 +253,17 @@ def restart_one(watch: RoleWatch, name: str, timeout: float) -> dict[str, Any]:
         present = watch.members()
         old = next((item for item in present if item.uid == member.uid), None)
         if old is not None:
-            return View(present, missing=f"{name} is still stopping")
+            return watch.seen(present, f"{name} is still stopping")
         if works:
             return watch.look(wanted)
         new = next((item for item in present if item.name not in members or item.name == name), None)
         if new is None or not new.ready:
             trouble = f": {new.trouble}" if new and new.trouble else ""
-            return View(present, missing=f"{new.name if new else name} is not ready{trouble}")
+            return watch.seen(present, f"{new.name if new else name} is not ready{trouble}")
         return View(present)
 
     view = until(replaced, Deadline(timeout))
     if view.missing:
-        raise Refused(f"after the restart of {name}, {watch.contract.name} has not settled: {view.missing}")
+        raise Refused(f"after the restart of {name}, {watch.contract.name} has not settled: {view.why}")
     result.update(changed=True, waited=deadline.waited)
     return result

@@ -14,41 +14,26 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
 from ...kube import stream
-from ...kube.ask import ask, shortened
+from ...kube.answer import shortened
+from ...kube.ask import ask
 from ...kube.client import KubeApi
 from ...kube.errors import KubeApiError
 from ...kube.pods import Object
 from ...kube.question import Question
+from ..contract import LiveQuestion
 from ..model.reader import AppError
-from ..placeholders import substitute
+from ..placeholders import scalar
+from .probe import Probe
 
 # Seconds for one member's answer, and how many are asked at the same time.
 TIMEOUT = 5.0
 PARALLEL = 16
 _PROBE_FIELDS = ("command", "http", "match", "names")
-_HTTP_FIELDS = ("json", "path", "port", "scheme", "service")
+_HTTP_FIELDS = ("json", "path", "port", "scheme")
 
 
 class ProbeError(Exception):
     """A probe that makes no sense. The message says where, what is expected and what was found."""
-
-
-class Probe(t.NamedTuple):
-    """How to ask a member for its live role."""
-
-    question: Question
-    match: t.Pattern[str] | None = None
-    names: t.Mapping[str, str] = {}
-
-    def live_role(self, answer: str) -> str:
-        """The live role in an answer: the match's first group or the whole match, translated; empty without a match."""
-        found = answer.strip()
-        if self.match is not None:
-            match = self.match.search(answer)
-            if not match:
-                return ""
-            found = ((match.group(1) if self.match.groups else match.group(0)) or "").strip()
-        return self.names.get(found, found)
 
 
 # --- reading probes --------------------------------------------------------------------------------
@@ -60,8 +45,8 @@ def _known(where: str, found: t.Mapping[str, t.Any], fields: t.Sequence[str]) ->
             raise ProbeError(f"{where}: expected one of {', '.join(fields)}; found {field!r}.")
 
 
-def parse_probe(where: str, probe: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]] | None = None) -> Probe:
-    """Read a probe. *ports* has the services that ``http.service`` may name: id -> ``{port, scheme}``."""
+def parse_probe(where: str, probe: t.Any) -> Probe:
+    """Read a probe of the option ``live_roles``."""
     if not isinstance(probe, dict):
         raise ProbeError(f"{where}: expected a mapping with command or http; found {probe!r}.")
     _known(where, probe, _PROBE_FIELDS)
@@ -71,40 +56,32 @@ def parse_probe(where: str, probe: t.Any, ports: t.Mapping[str, t.Mapping[str, t
     if command:
         if not isinstance(command, list) or not all(isinstance(word, (str, int, float)) for word in command):
             raise ProbeError(f"{where}.command: expected a list of words; found {command!r}.")
-        question = Question(tuple(str(word) for word in command))
+        question = Question(tuple(scalar(word) for word in command))
     else:
-        question = _http(f"{where}.http", http, ports or {})
-    match = None
-    if probe.get("match"):
-        try:
-            match = re.compile(str(probe["match"]), re.MULTILINE)
-        except re.error as error:
-            raise ProbeError(
-                f"{where}.match: expected a regular expression; found {probe['match']!r}: {error}."
-            ) from None
+        question = _http(f"{where}.http", http)
+    match = probe.get("match") or ""
     names = probe.get("names") or {}
     if not isinstance(names, dict):
         raise ProbeError(f"{where}.names: expected a mapping from answers to live roles; found {names!r}.")
-    return Probe(question, match, {str(key): str(value) for key, value in names.items()})
+    live = LiveQuestion(question, str(match), {scalar(key): scalar(value) for key, value in names.items()})
+    try:
+        return Probe.of(live)
+    except re.error as error:
+        raise ProbeError(f"{where}.match: expected a regular expression; found {match!r}: {error}.") from None
 
 
-def _http(where: str, http: t.Any, ports: t.Mapping[str, t.Mapping[str, t.Any]]) -> Question:
+def _http(where: str, http: t.Any) -> Question:
     if not isinstance(http, dict):
-        raise ProbeError(f"{where}: expected a mapping with port (or service) and path; found {http!r}.")
+        raise ProbeError(f"{where}: expected a mapping with port and path; found {http!r}.")
+    if "service" in http:
+        raise ProbeError(f"{where}.service: expected port, with its number; found {http['service']!r}.")
     _known(where, http, _HTTP_FIELDS)
-    service, port, scheme = http.get("service"), http.get("port"), http.get("scheme")
-    if service and not port:
-        if service not in ports:
-            known = f"a service of the definition ({', '.join(sorted(ports))})" if ports else "port, with its number"
-            raise ProbeError(f"{where}.service: expected {known}; found {service!r}.")
-        port = ports[service].get("port")
-        scheme = scheme or ports[service].get("scheme")
-    number = int(str(port)) if str(port).isdigit() else 0
+    port, scheme = http.get("port"), http.get("scheme")
+    number = int(str(port)) if re.fullmatch(r"[0-9]{1,5}", str(port)) else 0
     if not 0 < number < 65536:
         raise ProbeError(f"{where}.port: expected a number from 1 to 65535; found {port!r}.")
     if scheme not in (None, "", "http", "https"):
-        # A service of another protocol, such as tcp, may have its health check on the same port.
-        scheme = None
+        raise ProbeError(f"{where}.scheme: expected http or https; found {scheme!r}.")
     path = str(http.get("path") or "/")
     return Question(
         port=number,
@@ -123,38 +100,35 @@ def probes_of(definition: t.Any, *, instance: str = "", namespace: str = "") -> 
     """The probes of an app definition: role -> probe.
 
     Of the placeholders that a definition may hold, those are filled in that need no settings of a cluster: its name
-    and namespace, and the ports of services.
+    and namespace, the ports of services, and parameters with a default.
     """
-    if (
-        not isinstance(definition, dict)
-        or definition.get("kind") != "App"
-        or not isinstance(definition.get("spec"), dict)
-    ):
+    # Only here: what is asked without a definition does not wait for the model.
+    from ..model.load import load_app
+    from ..render.contract import check_question
+
+    if not isinstance(definition, dict) or definition.get("kind") != "App":
         raise ProbeError("definition: expected an app definition (kind: App, with spec).")
-    spec = definition["spec"]
-    ports = {str(service.get("id")): service for service in spec.get("services") or () if isinstance(service, dict)}
-    values = {"cluster.name": instance, "cluster.namespace": namespace}
-    values.update({f"services.{name}.port": str(service.get("port")) for name, service in ports.items()})
-    for parameter in spec.get("parameters") or ():
-        if isinstance(parameter, dict) and parameter.get("default") is not None:
-            values[f"parameters.{parameter.get('name')}"] = str(parameter["default"])
-    probes = {}
-    for role in spec.get("roles") or ():
-        if isinstance(role, dict) and role.get("live_role"):
-            where = f"definition: role {role.get('id')}: live_role"
-            known = {name: value for name, value in values.items() if value}
-            probes[str(role.get("id"))] = parse_probe(where, _filled(where, role["live_role"], known), ports)
-    return probes
-
-
-def _filled(where: str, value: t.Any, values: t.Mapping[str, str]) -> t.Any:
     try:
-        return substitute(value, values, where)
+        app = load_app(definition)
     except AppError as error:
-        raise ProbeError(
-            f"{where}: {error.problems[0].found} is only known with a cluster's settings. Give the probe in "
-            "live_roles, with the value in its place."
-        ) from None
+        raise ProbeError("".join(f"definition: {problem}\n" for problem in error.problems).rstrip()) from None
+    values: dict[str, t.Any] = {"cluster.name": instance, "cluster.namespace": namespace}
+    values.update({f"services.{service.id}.port": service.port for service in app.services})
+    values.update({f"parameters.{parameter.name}": parameter.default for parameter in app.parameters})
+    known = {key: value for key, value in values.items() if value not in (None, "")}
+    probes = {}
+    for role in app.roles:
+        if role.live_role is None:
+            continue
+        try:
+            question = check_question(app, role.live_role.check, known, f"roles.{role.id}.live_role")
+        except AppError as error:
+            raise ProbeError(
+                f"definition: role {role.id}: live_role: {error.problems[0].found} is only known with a cluster's "
+                "settings. Give the probe in live_roles, with the value in its place."
+            ) from None
+        probes[role.id] = Probe.of(LiveQuestion(question, role.live_role.match, role.live_role.names))
+    return probes
 
 
 def ask_all(

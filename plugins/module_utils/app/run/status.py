@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, fields
 from typing import Any
 
+from ...kube.pods import project_pod
 from ...labels import ANNOTATION_LEAVING, ANNOTATION_TEMPLATE
 
 
@@ -29,6 +30,8 @@ class Member:
     live_role: str = ""
     # It has begun to hand over what it holds.
     handing_over: bool = False
+    # What all that was read from, for questions that need more of it.
+    pod: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ordinal(self) -> int:
@@ -37,34 +40,27 @@ class Member:
         return int(number) if number.isdigit() else -1
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.name != "pod"}
 
 
 def member(pod: Mapping[str, Any]) -> Member:
     """A member from its pod."""
-    status, metadata, spec = pod.get("status") or {}, pod["metadata"], pod.get("spec") or {}
-    conditions = {item["type"]: item for item in status.get("conditions") or []}
-    leaving = bool(metadata.get("deletionTimestamp"))
-    trouble = ""
-    unscheduled = conditions.get("PodScheduled", {})
-    if unscheduled.get("status") == "False":
-        trouble = unscheduled.get("message", "")
-    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting and waiting.get("reason") != "PodInitializing":
-            trouble = ": ".join(filter(None, (waiting.get("reason"), waiting.get("message"))))
+    found = project_pod(dict(pod))
+    metadata = pod["metadata"]
+    annotations = metadata.get("annotations") or {}
     return Member(
-        name=metadata["name"],
-        node=spec.get("nodeName") or "",
-        ip=status.get("podIP") or "",
-        ready=conditions.get("Ready", {}).get("status") == "True" and not leaving,
-        leaving=leaving,
-        trouble=trouble,
-        template=(metadata.get("annotations") or {}).get(ANNOTATION_TEMPLATE, ""),
+        name=found["pod"],
+        node=found["node"] or "",
+        ip=found["ip"] or "",
+        ready=found["ready"],
+        leaving=found["terminating"],
+        trouble=found["reason"] or "",
+        template=annotations.get(ANNOTATION_TEMPLATE, ""),
         uid=metadata.get("uid") or "",
         created=metadata.get("creationTimestamp") or "",
-        hostname=spec.get("hostname") or metadata["name"],
-        handing_over=ANNOTATION_LEAVING in (metadata.get("annotations") or {}),
+        hostname=(pod.get("spec") or {}).get("hostname") or found["pod"],
+        handing_over=ANNOTATION_LEAVING in annotations,
+        pod=pod,
     )
 
 
@@ -117,8 +113,11 @@ def judge(
         if template and item.template != template:
             return f"{item.name} runs an older configuration"
     for name, said in answers.items():
-        if said.get("members", str(counted)) != str(counted):
-            return f"{name} counts {said['members']} members, {counted} wanted"
+        count = said.get("members", str(counted))
+        if not count.isdigit():
+            return f"{name} counts {count}, {counted} members wanted"
+        if count != str(counted):
+            return f"{name} counts {count} members, {counted} wanted"
         if said.get("safe", "true") != "true":
             return f"{name} says that data is not safe yet ({said['safe']})"
     return ""

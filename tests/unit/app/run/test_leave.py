@@ -33,16 +33,20 @@ class Cluster:
         self.fail: dict[str, str] = {}
         self.said: list[tuple[str, str]] = []
         self.transfer = True
+        self.nodes: list[dict[str, Any]] = []
 
     def pod(self, name, labels):
         ready = "False" if name in self.unready else "True"
         annotations = self.pods.get(name, {})
         return {
             "metadata": {"name": name, "uid": f"uid-{name}", "labels": labels, "annotations": annotations},
-            "status": {"conditions": [{"type": "Ready", "status": ready}], "podIP": "10.0.0.9"},
+            "spec": {"nodeName": "worker1"},
+            "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}], "podIP": "10.0.0.9"},
         }
 
-    def list(self, _version, _kind, _namespace, selector):
+    def list(self, _version, kind, _namespace, selector):
+        if kind == "Node":
+            return self.nodes
         if selector == "role=master":
             return [self.pod("master-0", {})] if self.master else []
         return [self.pod(name, {}) for name in self.pods]

@@ -5,9 +5,12 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import live
-from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.ask import field_of
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.question import Question
+from hypothesis import given
+from hypothesis import strategies as st
 
 
 def probe(**fields):
@@ -34,11 +37,8 @@ def test_what_an_answer_means(fields, answer, role):
 def test_a_probe_by_http():
     parsed = live.parse_probe("p", {"http": {"port": "8080", "path": "json/", "json": "status"}})
     assert parsed.question == Question(port=8080, path="/json/", json="status")
-    ports = {"ui": {"port": 8443, "scheme": "https"}, "raw": {"port": 5701, "scheme": "hazelcast"}}
-    parsed = live.parse_probe("p", {"http": {"service": "ui", "path": "/"}}, ports)
-    assert (parsed.question.port, parsed.question.scheme) == (8443, "https")
-    parsed = live.parse_probe("p", {"http": {"service": "raw", "path": "/"}}, ports)
-    assert (parsed.question.port, parsed.question.scheme) == (5701, "")
+    secure = live.parse_probe("p", {"http": {"port": 8443, "scheme": "https"}})
+    assert secure.question == Question(port=8443, scheme="https")
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,9 @@ def test_a_probe_by_http():
         ({"http": "/"}, "p.http: expected a mapping"),
         ({"http": {"port": 0}}, "p.http.port: expected a number from 1 to 65535; found 0"),
         ({"http": {"port": True}}, "p.http.port: expected a number from 1 to 65535; found True"),
-        ({"http": {"url": "x"}}, "p.http: expected one of json, path, port, scheme, service; found 'url'"),
+        ({"http": {"url": "x"}}, "p.http: expected one of json, path, port, scheme; found 'url'"),
+        ({"http": {"port": "²"}}, "p.http.port: expected a number from 1 to 65535; found '²'"),
+        ({"http": {"port": 1, "scheme": "tcp"}}, "p.http.scheme: expected http or https; found 'tcp'"),
         ({"http": {"service": "ui"}}, "p.http.service: expected port, with its number; found 'ui'"),
     ],
 )
@@ -64,13 +66,11 @@ def test_what_is_no_probe_is_refused_by_field(given, message):
     assert message in str(error.value)
 
 
-def test_an_unknown_service_is_named_with_those_that_there_are():
-    with pytest.raises(live.ProbeError, match=r"expected a service of the definition \(api, ui\); found 'gui'"):
-        live.parse_probe("p", {"http": {"service": "gui"}}, {"ui": {"port": 1}, "api": {"port": 2}})
-
-
-def definition(live_role, **spec):
-    return {"kind": "App", "metadata": {"name": "a"}, "spec": {"roles": [{"id": "r", "live_role": live_role}], **spec}}
+def definition(live_role, *, services=(), parameters=(), **role):
+    offered = [service["id"] for service in services]
+    roles = [{"id": "r", "cardinality": "1+", "services": offered, "live_role": live_role, **role}]
+    spec = {"roles": roles, "services": list(services), "parameters": list(parameters)}
+    return {"kind": "App", "metadata": {"name": "a"}, "spec": spec}
 
 
 def test_a_definitions_probes_with_what_needs_no_settings():
@@ -78,7 +78,7 @@ def test_a_definitions_probes_with_what_needs_no_settings():
         definition(
             {"command": ["ask", "$(cluster.name).$(cluster.namespace):$(services.x.port)/$(parameters.p)", "$(HOME)"]},
             services=[{"id": "x", "port": 7}],
-            parameters=[{"name": "p", "default": 3}, {"name": "q"}],
+            parameters=[{"name": "p", "type": "int", "default": 3}, {"name": "q"}],
         ),
         instance="c",
         namespace="n",
@@ -86,8 +86,63 @@ def test_a_definitions_probes_with_what_needs_no_settings():
     assert found["r"].question.command == ("ask", "c.n:7/3", "$(HOME)")
 
 
+def test_a_definition_gives_the_same_question_as_the_contract_that_is_rendered_from_it():
+    app = definition(
+        {
+            "command": ["ask", "$(parameters.tls)", "--tls=$(parameters.tls)"],
+            "match": r"(\w+)",
+            "names": {"x": "leader"},
+        },
+        parameters=[{"name": "tls", "type": "bool", "default": False}],
+        image="x",
+    )
+    cluster = {"kind": "AppCluster", "metadata": {"name": "c", "namespace": "n"}, "spec": {}}
+    contract = RoleContract.from_dict(app_render(app, cluster)["stages"][0]["contract"])
+    assert live.probes_of(app)["r"] == live.Probe.of(contract.live)
+    assert contract.live.question.command == ("ask", "false", "--tls=false")
+    assert live.parse_probe("p", contract.live.as_option()) == live.Probe.of(contract.live)
+
+
+def test_a_definitions_probe_by_http_takes_port_and_scheme_of_the_service():
+    services = [{"id": "ui", "port": 8443, "scheme": "https"}, {"id": "raw", "port": 5701, "scheme": "hazelcast"}]
+    for service, question in (("ui", Question(port=8443, scheme="https")), ("raw", Question(port=5701))):
+        found = live.probes_of(definition({"http": {"service": service}}, services=services))
+        assert found["r"].question == question
+
+
 def test_a_definition_without_probes_has_none():
-    assert live.probes_of({"kind": "App", "spec": {"roles": [{"id": "r"}]}}) == {}
+    assert live.probes_of(definition(None)) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"services": 3}, "definition: spec.services: expected a list, found 3"),
+        ({"parameters": {"a": 1}}, "definition: spec.parameters: expected a list, found a mapping"),
+        ({"roles": [3]}, "definition: spec.roles[0]: expected a mapping, found 3"),
+        ({"roles": "r"}, "definition: spec.roles: expected a list, found 'r'"),
+    ],
+)
+def test_a_definition_that_is_none_is_refused_by_field(changes, message):
+    found = definition({"command": ["x"]})
+    found["spec"].update(changes)
+    with pytest.raises(live.ProbeError) as error:
+        live.probes_of(found)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("given", [None, "app.yml", [], {"kind": "Pod"}, {"spec": {}}])
+def test_what_is_no_definition_is_refused(given):
+    with pytest.raises(live.ProbeError, match="definition: expected an app definition"):
+        live.probes_of(given)
+
+
+def test_a_service_that_a_probe_cannot_ask_is_refused():
+    app = definition({"http": {"service": "gui"}}, services=[{"id": "ui", "port": 80}])
+    with pytest.raises(
+        live.ProbeError, match=r"definition: .*live_role: expected a service of this app .ui., found 'gui'"
+    ):
+        live.probes_of(app)
 
 
 @pytest.mark.parametrize("text", ["$(parameters.q)", "$(roles.r.hosts)", "$(cluster.name)"])
@@ -96,30 +151,15 @@ def test_a_placeholder_that_needs_settings_is_refused_with_the_remedy(text):
         live.probes_of(definition({"command": [text]}, parameters=[{"name": "q"}]))
 
 
-@pytest.mark.parametrize(
-    ("body", "path", "value"),
-    [
-        ('{"a": {"b": "x"}}', "a.b", "x"),
-        ('{"a": [1, {"b": true}]}', "a.1.b", "true"),
-        ('{"a": 7}', "a", "7"),
-        ('{"a": null}', "a", "null"),
-        ('{"a": [1, 2]}', "a", "[1, 2]"),
-    ],
-)
-def test_fields_of_an_answer(body, path, value):
-    assert field_of(body, path) == value
+def test_a_longer_answer_is_no_live_role_without_a_match():
+    assert probe().live_role("Welcome\nleader") == ""
+    assert probe(match="^(leader)$").live_role("Welcome\nleader") == "leader"
+    assert probe(match=r"[^x]*").live_role("Welcome\nleader") == ""
 
 
-@pytest.mark.parametrize(
-    ("body", "path", "message"),
-    [
-        ("<html>", "a", "expected JSON with a, found '<html>'"),
-        ('{"b": 1, "c": 2}', "a", "expected JSON with a, found no a in b, c"),
-        ('{"a": 3}', "a.b", "found no b in 3"),
-        ('{"a": [1]}', "a.1", r"found no 1 in \[1\]"),
-        ("{}", "a", "found no a in an empty object"),
-    ],
-)
-def test_another_answer_is_told_with_what_was_found(body, path, message):
-    with pytest.raises(ValueError, match=message):
-        field_of(body, path)
+@given(st.text(), st.sampled_from([None, r"(\w+)$", r"[\s\S]*", r"a(b)?"]))
+def test_whatever_is_answered_a_live_role_is_one_short_line(answer, match):
+    found = probe(**({"match": match} if match else {})).live_role(answer)
+    assert "\n" not in found
+    assert len(found) <= 100
+    assert found == found.strip()

@@ -13,13 +13,14 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.status i
     rollout,
     unseen,
 )
+from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.pods import project_pod
 
 
 def pod(name="a-0", ready="True", **metadata):
     return {
         "metadata": {"name": name, **metadata},
         "spec": {"nodeName": "n1"},
-        "status": {"podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": ready}]},
+        "status": {"phase": "Running", "podIP": "10.0.0.1", "conditions": [{"type": "Ready", "status": ready}]},
     }
 
 
@@ -38,15 +39,20 @@ def test_a_pod_that_leaves_is_not_ready():
     assert not member(pod(ready="False")).ready
 
 
-def test_a_pod_says_why_it_does_not_start():
+def test_a_member_says_why_it_is_not_ready_as_discovery_does():
     waiting = pod(ready="False")
-    waiting["status"]["containerStatuses"] = [
-        {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
-    ]
-    assert member(waiting).trouble == "ImagePullBackOff: no such image"
-    pending = pod(ready="False")
-    pending["status"]["conditions"].append({"type": "PodScheduled", "status": "False", "message": "0/3 nodes"})
-    assert member(pending).trouble == "0/3 nodes"
+    waiting["status"]["containerStatuses"] = [{"name": "app", "state": {"waiting": {"reason": "ErrImagePull"}}}]
+    assert member(waiting).trouble == project_pod(waiting)["reason"] == "container app: ErrImagePull"
+    assert member(pod()).trouble == ""
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded", "Pending", "Unknown", None])
+def test_a_pod_that_does_not_run_is_not_ready_whatever_its_condition_says(phase):
+    ended = pod()
+    ended["status"]["phase"] = phase
+    assert not member(ended).ready
+    assert not project_pod(ended)["ready"]
+    assert member(ended).trouble
 
 
 def test_a_member_knows_what_it_runs_and_whether_it_began_to_leave():
@@ -64,13 +70,6 @@ def test_a_member_knows_what_it_runs_and_whether_it_began_to_leave():
     named = pod("a-x7f2k")
     named["spec"]["hostname"] = "front"
     assert member(named).hostname == "front"
-
-
-def test_an_init_container_that_fails_is_named():
-    filling = pod(ready="False")
-    filling["status"]["initContainerStatuses"] = [{"state": {"waiting": {"reason": "CrashLoopBackOff"}}}]
-    filling["status"]["containerStatuses"] = [{"state": {"waiting": {"reason": "PodInitializing"}}}]
-    assert member(filling).trouble == "CrashLoopBackOff"
 
 
 def test_settled_is_when_every_member_agrees():
@@ -93,7 +92,7 @@ def test_another_role_may_be_asked():
         (ready(2), 3, {}, "2 pods, 3 wanted"),
         (ready(3), 3, answers(3, members="2"), "a-0 counts 2 members, 3 wanted"),
         (ready(3), 3, answers(3, safe="false"), "data is not safe yet (false)"),
-        (ready(2), 2, answers(2, members="no answer (503)"), "a-0 counts no answer (503) members"),
+        (ready(2), 2, answers(2, members="no answer (503)"), "a-0 counts no answer (503), 2 members wanted"),
         ([Member("a-0", trouble="CrashLoopBackOff")], 1, {}, "a-0 is not ready: CrashLoopBackOff"),
         ([*ready(2), Member("a-2", leaving=True)], 2, {}, "a-2 still leaving"),
         (ready(2, template="old"), 2, answers(2), "a-0 runs an older configuration"),
