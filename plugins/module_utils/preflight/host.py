@@ -155,7 +155,7 @@ def _rule_disk(host):
                     "{:.1f} GB of {:.1f} GB on the file system of {}".format(
                         disk["free_gb"], disk["total_gb"], disk["parent"]
                     ),
-                    "free or add space, or lower preflight_min_disk_gb",
+                    "free or add space, or lower preflight_min_disk_gb (of etcd's own, preflight_etcd_min_disk_gb)",
                 )
             )
     fsync, limit = host.facts.get("fsync"), host.settings.get("etcd_fsync_p99_ms")
@@ -198,7 +198,7 @@ def _rule_swap(host):
         host.finding(
             "swap",
             "no swap, since kubelet does not start with it",
-            f"{swap} MB of swap space, and host_swap keeps it",
+            f"{swap} MB of swap space, and host_disable_swap: false keeps it",
             "turn it off, or set failSwapOn: false in kubelet's configuration",
             ERROR,
         )
@@ -295,7 +295,9 @@ def _rule_names(host):
                 "hostname",
                 "a node name of a-z, 0-9, - and dots (RFC 1123)",
                 node,
-                "rename the host in the inventory: its name there becomes the node's",
+                "rename the host in the inventory: its name there becomes the node's"
+                if node == host.name
+                else "correct cluster_node_name",
             )
         )
     if hostname.split(".")[0].lower() != node.split(".")[0]:

@@ -508,6 +508,11 @@ def test_the_address_of_a_member_of_etcd_stays(site):
     assert finding.remedy == "set cluster_node_address to 192.0.2.11: this playbook does not move a member"
 
 
+def test_the_remedy_is_where_the_nodes_name_is_from(site):
+    site["hosts"]["worker1"]["settings"]["node_name"] = "Worker_1"
+    assert "correct cluster_node_name" in [finding.remedy for finding in findings(site)]
+
+
 def test_two_hosts_are_not_one_node(site):
     site["hosts"]["worker2"]["settings"]["node_name"] = "worker1"
     site["hosts"]["worker2"]["facts"]["hostname"] = "worker1.site"
