@@ -14,18 +14,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...labels import (
-    ANNOTATION_DASHBOARD,
-    ANNOTATION_FIXED,
-    ANNOTATION_PATH,
-    ANNOTATION_SCHEME,
-    ANNOTATION_TEMPLATE,
-    LABEL_POD_NAME,
-)
+from ...labels import ANNOTATION_FIXED, ANNOTATION_TEMPLATE
 from ..compare import identity
 from ..contract import RoleContract
 from ..model.reader import AppError, Problem
-from ..model.types import AppCluster, Role, Service
+from ..model.types import AppCluster, Role
 from .contract import role_contract
 from .guest import agent_object, guest_name
 from .names import (
@@ -41,6 +34,7 @@ from .names import (
     workload_name,
 )
 from .pod import pod_template, pod_volumes
+from .services import client_services, headless_service
 from .text import file_text
 
 
@@ -183,8 +177,8 @@ def _role_objects(cluster: AppCluster, role: Role, values: Mapping[str, Any]) ->
     settings = cluster.roles[role.id]
     contents = {item.name: file_text(item, settings.config.get(item.name), values) for item in role.config_files}
     objects = _configuration(cluster, role, contents)
-    objects.append(_headless_service(cluster, role))
-    objects.extend(_client_services(cluster, role))
+    objects.append(headless_service(cluster, role))
+    objects.extend(client_services(cluster, role))
     if cluster.app.disruption_budget == "role" and role.controller != "DaemonSet":
         objects.append(_budget(cluster, workload_name(cluster, role), peers(cluster, role), role))
     objects.append(_workload(cluster, role, pod_template(cluster, role, contents, values)))
@@ -203,67 +197,6 @@ def _configuration(cluster: AppCluster, role: Role, contents: Mapping[str, str])
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in secret.items()}
         objects.append(api_object(cluster, "v1", "Secret", name, role, type="Opaque", data=encoded))
     return objects
-
-
-def _port(service: Service) -> dict[str, Any]:
-    return {"name": service.id, "port": service.port, "protocol": service.protocol, "targetPort": service.id}
-
-
-def _headless_service(cluster: AppCluster, role: Role) -> dict[str, Any]:
-    spec: dict[str, Any] = {
-        "clusterIP": "None",
-        "selector": member_labels(cluster, role),
-        # Members find each other before they are ready: that is how they become ready.
-        "publishNotReadyAddresses": True,
-    }
-    ports = [_port(cluster.app.service(name)) for name in role.services]
-    if ports:
-        spec["ports"] = ports
-    return api_object(cluster, "v1", "Service", workload_name(cluster, role), role, spec=spec)
-
-
-def _client_services(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
-    objects = []
-    published = [service for service in map(cluster.app.service, role.services) if service.published]
-    for service in published:
-        name = service_name(cluster, service, role)
-        objects.append(_client_service(cluster, role, name, member_labels(cluster, role), [service]))
-    own = [service for service in published if service.per_member]
-    if own and role.controller == "StatefulSet":
-        for number in range(cluster.roles[role.id].members):
-            member = f"{workload_name(cluster, role)}-{number}"
-            objects.append(_client_service(cluster, role, member, {LABEL_POD_NAME: member}, own, shared=False))
-    return objects
-
-
-def _client_service(
-    cluster: AppCluster,
-    role: Role,
-    name: str,
-    selector: Mapping[str, str],
-    services: list[Service],
-    shared: bool = True,
-) -> dict[str, Any]:
-    """A Service for these services of the app. A fixed node port belongs to the one that all members share."""
-    settings, ports, urls = cluster.roles[role.id], [], {}
-    for service in services:
-        port = _port(service)
-        if shared and cluster.services[service.id].node_port:
-            port["nodePort"] = cluster.services[service.id].node_port
-        ports.append(port)
-        for annotation, value in ((ANNOTATION_SCHEME, service.scheme), (ANNOTATION_PATH, service.path)):
-            if value:
-                urls[f"{annotation}.{service.port}"] = value
-        if service.dashboard:
-            urls[f"{ANNOTATION_DASHBOARD}.{service.port}"] = "true"
-    spec = {"type": cluster.services[services[0].id].type, "selector": dict(selector), "ports": ports}
-    result = api_object(cluster, "v1", "Service", name, role, spec=spec)
-    metadata = result["metadata"]
-    metadata["labels"] = {**settings.service_labels, **metadata["labels"]}
-    annotations = {**settings.service_annotations, **urls}
-    if annotations:
-        metadata["annotations"] = annotations
-    return result
 
 
 def _budget(cluster: AppCluster, name: str, selector: Mapping[str, Any], role: Role | None = None) -> dict[str, Any]:
