@@ -229,7 +229,7 @@ def test_so_does_one_whose_volume_is_there(ask, away, api_server, namespace):
         api_server, namespace, claim, {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False"}]}
     )
     result = ask(timeout=60)
-    assert result["msg"].endswith(f"member demo-1 waits for host {away} with its volume {volume}, {AWAY}")
+    assert result["msg"].endswith(f"member demo-1 waits for its volume {volume} on host {away}, {AWAY}")
     assert result["waited"] < 15
     api_server.delete(f"/api/v1/persistentvolumes/{volume}")
 

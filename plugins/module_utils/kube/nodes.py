@@ -166,8 +166,8 @@ class Obstacle:
             return f"member {self.pod} cannot stop on {hosts}, {what}"
         if not self.certain:
             return f"member {self.pod} finds no place without {hosts}, {what}"
-        where = f" with its volume {self.volume}" if self.volume else ""
-        return f"member {self.pod} waits for {hosts}{where}, {what}"
+        thing = f"its volume {self.volume} on " if self.volume else ""
+        return f"member {self.pod} waits for {thing}{hosts}, {what}"
 
 
 def obstacle(pod: Object, nodes: Mapping[str, Object], volumes: Sequence[Object] = ()) -> Obstacle | None:

@@ -152,13 +152,11 @@ def test_a_host_that_was_removed_is_told():
 def test_a_member_waits_for_the_host_of_its_volume():
     known = nodes(make_node("worker1"), make_node("worker2", "Unknown"))
     found = obstacle(make_pod(), known, [make_volume("worker2")])
-    assert str(found) == f"member store-1 waits for host worker2 with its volume local-worker2-srv, {SAID}"
+    assert str(found) == f"member store-1 waits for its volume local-worker2-srv on host worker2, {SAID}"
     assert found.certain
     assert obstacle(make_pod(), known, [make_volume("worker1")]) is None
     gone = obstacle(make_pod(), nodes(make_node("worker1")), [make_volume("worker2")])
-    assert str(gone).endswith(
-        "host worker2 with its volume local-worker2-srv, which is no longer a node of the cluster"
-    )
+    assert str(gone).endswith("its volume local-worker2-srv on host worker2, which is no longer a node of the cluster")
 
 
 def test_a_cordoned_host_is_told_with_its_own_remedy():

@@ -164,14 +164,16 @@ def test_a_wait_for_a_host_that_is_away_for_long_ends_at_once_and_says_which(clu
 
 def test_so_does_one_for_the_host_of_a_volume(cluster, clock):
     cluster.second = cluster.pod("store-1")
-    assert "member store-1 waits for host worker2 with its volume local-data-store-1, which" in wait(cluster).why
+    assert "member store-1 waits for its volume local-data-store-1 on host worker2, which" in wait(cluster).why
     assert clock.now == 3
 
 
 def test_and_one_for_a_host_that_was_removed(cluster, clock):
     cluster.second = cluster.pod("store-1")
     cluster.hosts = ["worker1"]
-    assert "with its volume local-data-store-1, which is no longer a node of the cluster" in wait(cluster).why
+    assert (
+        "its volume local-data-store-1 on host worker2, which is no longer a node of the cluster" in wait(cluster).why
+    )
     assert clock.now == 3
 
 
