@@ -388,6 +388,11 @@ class KubeApi:
         query = {"fieldManager": manager, "force": "true", "dryRun": "All" if dry_run else ""}
         return self._send("PATCH", path, query, "patch", body=body, content_type=APPLY_PATCH)
 
+    def try_create(self, path: str, body: dict[str, t.Any], manager: str) -> dict[str, t.Any]:
+        """What the server would make of an object in the collection *path*. A dry run: nothing is made."""
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "dryRun": "All"}
+        return self._send("POST", path, query, "create", body=body, content_type="application/json")
+
     def patch(
         self,
         path: str,
