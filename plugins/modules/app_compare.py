@@ -33,6 +33,20 @@ options:
     type: list
     elements: dict
     required: true
+    suboptions:
+      role:
+        description: Id of the role.
+        type: str
+        required: true
+      objects:
+        description: Its objects, in order.
+        type: list
+        elements: dict
+        required: true
+      contract:
+        description: What a run needs to know of it.
+        type: dict
+        required: true
   keep:
     description: Objects besides those of O(stages) that are not to be deleted, each as C(Kind/name).
     type: list
@@ -204,7 +218,16 @@ def main() -> None:
         {
             "namespace": {"type": "str", "required": True},
             "selector": {"type": "str", "required": True},
-            "stages": {"type": "list", "elements": "dict", "required": True},
+            "stages": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "role": {"type": "str", "required": True},
+                    "objects": {"type": "list", "elements": "dict", "required": True},
+                    "contract": {"type": "dict", "required": True},
+                },
+            },
             "keep": {"type": "list", "elements": "str", "default": []},
             "field_manager": {"type": "str", "default": "baremetal.bigdata"},
         }

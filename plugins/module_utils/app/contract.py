@@ -8,36 +8,83 @@ let them leave read it (``RoleContract.from_dict``). Pure functions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from ..kube.question import Question
+
+T = TypeVar("T")
 
 
 class ContractError(ValueError):
     """Data that is no contract. The message says where, what is expected and what was found."""
 
 
-def _known(data: Any, kind: type, where: str) -> dict[str, Any]:
-    """The fields of a mapping, which has to have just those of the dataclass *kind*."""
-    wanted = {item.name for item in fields(kind)}
+# How a field's type is called in a message.
+_SCALARS: Mapping[str, tuple[type, str]] = {
+    "str": (str, "a text"),
+    "int": (int, "a whole number"),
+    "bool": (bool, "true or false"),
+}
+_FORM = re.compile(
+    r"(?:tuple\[(?P<list>\w+), \.\.\.\]|Mapping\[str, (?P<map>\w+)\]|(?P<one>\w+))(?P<optional> \| None)?"
+)
+
+
+def _refuse(where: str, expected: str, found: str) -> NoReturn:
+    raise ContractError(
+        f"{where}: expected {expected}, found {found}. Render the definition with this release of the collection."
+    )
+
+
+def _read(data: Any, kind: type[T], where: str, inside: str = "") -> T:
+    """An object of the dataclass *kind*, out of a mapping with just its fields, each of its type.
+
+    *inside*: what the places of its fields begin with.
+    """
+    wanted = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     found = set(data) if isinstance(data, Mapping) else set()
     if not isinstance(data, Mapping) or found != wanted:
-        missing, more = sorted(wanted - found), sorted(found - wanted)
-        text = f"without {', '.join(missing)}" if missing else f"with {', '.join(map(str, more))}"
-        raise ContractError(
-            f"{where}: expected what app_render returns, found {'it ' + text if found else type(data).__name__}. "
-            "Render the definition with this release of the collection."
-        )
-    return dict(data)
+        missing, more = sorted(wanted - found), sorted(map(str, found - wanted))
+        text = f"without {', '.join(missing)}" if missing else f"with {', '.join(more)}"
+        _refuse(where, "what app_render returns", f"it {text}" if found else type(data).__name__)
+    prefix = inside or f"{where}: "
+    return kind(**{item.name: _value(data[item.name], str(item.type), f"{prefix}{item.name}") for item in fields(kind)})  # type: ignore[arg-type]
 
 
-def _question(data: Any, where: str) -> Question | None:
-    if data is None:
+def _value(data: Any, written: str, where: str) -> Any:
+    """The value of a field, of the type that is written beside it."""
+    form = _FORM.fullmatch(written)
+    if not form:
+        raise TypeError(f"{where}: {written}")
+    if data is None and form["optional"]:
         return None
-    known = _known(data, Question, where)
-    return Question(**{**known, "command": tuple(known["command"])})
+    if form["list"]:
+        if not isinstance(data, (list, tuple)):
+            _refuse(where, "a list", _shown(data))
+        return tuple(_one(item, form["list"], f"{where}[{number}]") for number, item in enumerate(data))
+    if form["map"]:
+        if not isinstance(data, Mapping):
+            _refuse(where, "a mapping", _shown(data))
+        return {str(key): _one(item, form["map"], f"{where}.{key}") for key, item in data.items()}
+    return _one(data, form["one"], where)
+
+
+def _one(data: Any, kind: str, where: str) -> Any:
+    if kind not in _SCALARS:
+        if data is None:
+            _refuse(where, "a mapping", "nothing")
+        return _read(data, globals()[kind], where, f"{where}.")
+    form, called = _SCALARS[kind]
+    if not isinstance(data, form) or (form is int and isinstance(data, bool)):
+        _refuse(where, called, _shown(data))
+    return data
+
+
+def _shown(data: Any) -> str:
+    return "nothing" if data is None else f"{data!r} ({type(data).__name__})"
 
 
 @dataclass(frozen=True)
@@ -116,33 +163,6 @@ class RoleContract:
     @classmethod
     def from_dict(cls, data: Any) -> RoleContract:
         """What `as_dict` made. Raises ContractError for anything else."""
-        known = _known(data, cls, "the role's contract")
-        where = f"role {known['role']}"
-
-        def step(name: str) -> Step | None:
-            if known[name] is None:
-                return None
-            part = _known(known[name], Step, f"{where}: {name}")
-            question = _question(part["question"], f"{where}: {name}")
-            if question is None:
-                raise ContractError(f"{where}: {name}: expected a question, found nothing.")
-            return Step(question, part["at"])
-
-        live = None
-        if known["live"] is not None:
-            part = _known(known["live"], LiveQuestion, f"{where}: live")
-            asked = _question(part["question"], f"{where}: live")
-            if asked is None:
-                raise ContractError(f"{where}: live: expected a question, found nothing.")
-            live = LiveQuestion(asked, part["match"], dict(part["names"]))
-        return cls(
-            **{
-                **known,
-                "asks_members": _question(known["asks_members"], f"{where}: asks_members"),
-                "asks_safe": _question(known["asks_safe"], f"{where}: asks_safe"),
-                "counted_with": tuple(Counted(**_known(item, Counted, where)) for item in known["counted_with"]),
-                "live": live,
-                "restart_last": tuple(known["restart_last"]),
-                **{name: step(name) for name in ("leave_allowed", "leave_announce", "leave_done")},
-            }
-        )
+        role = data.get("role") if isinstance(data, Mapping) else None
+        where = f"role {role}" if isinstance(role, str) else "the role's contract"
+        return _read(data, cls, where)

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
+import dataclasses
 import json
 import os
 import subprocess
@@ -782,6 +784,9 @@ def test_a_contract_says_how_to_ask_the_app():
     assert secure.live.as_option()["http"]["scheme"] == "https"
 
 
+ASKED = dataclasses.asdict(Question(("x",)))
+
+
 def test_a_contract_survives_its_way_through_ansible_and_nothing_else_is_one():
     step = {"command": ["bye", "$(member.name)"]}
     role = {
@@ -797,11 +802,40 @@ def test_a_contract_survives_its_way_through_ansible_and_nothing_else_is_one():
         (None, "found NoneType"),
         ({**carried, "more": 1}, "found it with more"),
         ({key: value for key, value in carried.items() if key != "kind"}, "found it without kind"),
-        ({**carried, "leave_done": {"question": None, "at": ""}}, "role worker: leave_done: expected a question"),
+        (
+            {**carried, "leave_done": {"question": None, "at": ""}},
+            "leave_done.question: expected a mapping, found nothing",
+        ),
         ({**carried, "asks_members": {"command": []}}, "role worker: asks_members: expected what app_render returns"),
+        ({**carried, "counted_with": None}, "role worker: counted_with: expected a list, found nothing"),
+        ({**carried, "counted_with": [None]}, r"role worker: counted_with\[0\]: expected a mapping, found nothing"),
+        ({**carried, "counted_with": [{"kind": 1, "name": "x"}]}, r"counted_with\[0\].kind: expected a text, found 1"),
+        ({**carried, "members": "three"}, r"role worker: members: expected a whole number, found 'three' \(str\)"),
+        ({**carried, "members": True}, r"role worker: members: expected a whole number, found True \(bool\)"),
+        ({**carried, "guest": "no"}, "role worker: guest: expected true or false, found 'no'"),
+        ({**carried, "role": 5}, "the role's contract: role: expected a text, found 5"),
+        ({**carried, "restart_last": "leader"}, "role worker: restart_last: expected a list, found 'leader'"),
+        ({**carried, "live": {**carried["live"], "names": []}}, "live.names: expected a mapping, found"),
+        (
+            {**carried, "leave_done": {**carried["leave_done"], "question": {**ASKED, "command": "echo hi"}}},
+            r"role worker: leave_done.question.command: expected a list, found 'echo hi' \(str\)",
+        ),
     ):
         with pytest.raises(ContractError, match=message):
             RoleContract.from_dict(data)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
+ANYTHING = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
+)
+
+
+@given(name=st.sampled_from([item.name for item in dataclasses.fields(RoleContract)]), value=ANYTHING)
+def test_no_contract_crashes_the_reader(name, value):
+    carried = contract({"services": ["api"]}, services=[API]).as_dict()
+    with contextlib.suppress(ContractError):
+        assert RoleContract.from_dict({**carried, name: value}).role
 
 
 def test_what_only_a_run_knows_stays_in_the_steps_of_leaving_and_nowhere_else():
