@@ -205,6 +205,7 @@ def make_settings(
         if value is None or value == {} or (place.path[-1] == "node_port" and value == 0):
             continue
         _put(cluster, place.path, value)
+    further = converted(further, "dict")
     if further:
         problems += _refused(further, further_name, names)
     if problems:

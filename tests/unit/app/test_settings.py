@@ -17,7 +17,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.settings imp
     parse_path,
     read_places,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -258,3 +258,23 @@ def test_every_place_of_a_role_is_one_of_its_definition_and_every_variable_its_o
         }
         assert name in known[part], place
     assert f"{role.name}_settings" in defaults
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+@settings(deadline=3000, max_examples=60)
+@given(data=st.data())
+def test_no_value_of_a_roles_variable_crashes_anything(role, data):
+    places = yaml.safe_load((role / "vars/main.yml").read_text(encoding="utf-8"))[f"__{role.name}_places"]
+    values = dict.fromkeys(places)
+    values.update({f"{role.name}_name": "a", f"{role.name}_namespace": "b"})
+    values[data.draw(st.sampled_from(sorted(places)))] = data.draw(JSON)
+    definition = read(str(role / "files/app.yml"))[0].data
+    found = app_settings(places, values, definition, "cluster.local", data.draw(st.just({}) | JSON), "further")
+    assert all(isinstance(text, str) for text in found["problems"])

@@ -7,7 +7,7 @@ definition, and between those of a cluster.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable
 
 from ...kube.quantity import quantity
@@ -52,6 +52,26 @@ def _leave(reader: Reader, leave: Leave) -> None:
     for name, step in (("allowed", leave.allowed), ("announce", leave.announce), ("done", leave.done)):
         if step and (step.check.tcp or (step.check.http and name != "done")):
             reader.problem(name, "a command", "http" if step.check.http else "tcp")
+
+
+def check_texts(reader: Reader, value: Any) -> None:
+    """JSON's escapes can say half of a character, which is no text in any encoding."""
+    for text in _texts(value):
+        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
+            shown = text.encode("ascii", "backslashreplace").decode()
+            reader.problem("", "texts of whole characters", shown[:60], "An escape \\ud800 to \\udfff stands alone.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
 
 
 def _resources(reader: Reader, resources: Resources) -> None:
@@ -352,8 +372,15 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             if getattr(settings, name) and role.guest is None:
                 reader.problem(name, f"{name} only for a role with a config package", "none",
                                "Put it into the image, a Secret or config_files.")  # fmt: skip
+    taken: dict[tuple[int | None, str], str] = {}
     for service in cluster.app.services:
         roles = cluster.app.roles_of(service.id)
+        port = cluster.services[service.id].node_port
+        other = taken.setdefault((port, service.protocol), service.id)
+        if port and other != service.id:
+            Reader({}, f"spec.services.{service.id}", problems).problem(
+                "node_port", "a node port for each service", f"{port} again, after spec.services.{other}.node_port",
+                "Set another, or leave it to Kubernetes.")  # fmt: skip
         if cluster.services[service.id].node_port and len(roles) > 1:
             Reader({}, f"spec.services.{service.id}", problems).problem(
                 "node_port", "a node port for a service of one role", " and ".join(role.id for role in roles),

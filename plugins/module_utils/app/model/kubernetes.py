@@ -20,6 +20,8 @@ INT64 = 2**63 - 1
 MAX_DATA = 1024 * 1024
 MAX_ANNOTATIONS = 256 * 1024
 MAX_OBJECT = 1536 * 1024
+# Characters of a DNS label, of which Services' names are.
+MAX_LABEL = 63
 # What one Kubernetes cluster runs: https://kubernetes.io/docs/setup/best-practices/cluster-large/.
 MAX_PODS = 150_000
 

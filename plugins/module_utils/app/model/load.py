@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .checks import CHECKS, check_app, check_cluster, check_config, check_value
+from .checks import CHECKS, check_app, check_cluster, check_config, check_texts, check_value
 from .declare import Builder
 from .reader import AppError, Problem, Reader, show
 from .types import API_VERSION, App, AppCluster, Role, RoleSettings, Service, ServiceSettings, Storage, VolumeSettings
@@ -32,6 +32,7 @@ def load_app(document: Any) -> App:
     """Read an app definition (``kind: App``). Raises AppError with every problem."""
     problems: list[Problem] = []
     reader = Reader(document, "", problems)
+    check_texts(reader, document)
     meta = _head(reader, "App")
     spec = reader.section("spec")
     app = App(**BUILDER.values(App, meta, {}, "metadata"), **BUILDER.values(App, spec, {}))
@@ -107,6 +108,7 @@ def load_cluster(document: Any, app: App) -> AppCluster:
     """Read a cluster's settings (``kind: AppCluster``) for an app. Raises AppError with every problem."""
     problems: list[Problem] = []
     reader = Reader(document, "", problems)
+    check_texts(reader, document)
     meta = _head(reader, "AppCluster")
     spec = reader.section("spec")
     named = spec.text("app", app.name)

@@ -24,7 +24,7 @@ from ...labels import (
 )
 from ..compare import identity
 from ..contract import RoleContract
-from ..model.kubernetes import MAX_ANNOTATIONS, MAX_DATA, MAX_OBJECT
+from ..model.kubernetes import MAX_ANNOTATIONS, MAX_DATA, MAX_LABEL, MAX_OBJECT
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role, Service
 from .contract import role_contract
@@ -119,6 +119,13 @@ def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: 
             remedy = "Rename one of the roles or services that make this name."
             raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
         seen.add(name)
+        length = len(item["metadata"]["name"])
+        if item["kind"] == "Service" and length > MAX_LABEL:
+            found = f"{length} in {item['metadata']['name']}"
+            remedy = "Shorten the name of the cluster, the role or the service."
+            raise AppError(
+                [Problem("metadata.name", f"names of Services of at most {MAX_LABEL} characters", found, remedy)]
+            )
     for role in cluster.app.roles:
         # Kubernetes would take the claim and leave out the other without a word.
         others = {volume["name"] for volume in pod_volumes(cluster, role, values)}
@@ -139,8 +146,9 @@ def _refuse_large(stage: Stage) -> None:
             if size > MAX_ANNOTATIONS:
                 problems.append(Problem(where, f"annotations of at most {MAX_ANNOTATIONS} bytes together",
                                         f"{size} in {identity(item)}", "Shorten them."))  # fmt: skip
-        size = len(json.dumps(item))
-        if size > MAX_OBJECT and item["kind"] not in ("ConfigMap", "Secret"):
+        # Files are counted where they are written; what else is long stands in the controller, which comes last.
+        size = len(json.dumps(item)) if item is stage.objects[-1] else 0
+        if size > MAX_OBJECT:
             problems.append(Problem(where, f"texts that make objects of at most {MAX_OBJECT} bytes",
                                     f"{size} in {identity(item)}", "Put long texts into config_files."))  # fmt: skip
     if problems:

@@ -9,6 +9,7 @@ import datetime
 import json
 import re
 import string
+import time
 from typing import Any
 
 import pytest
@@ -295,6 +296,44 @@ def test_what_a_placeholder_makes_is_looked_at_too():
         stages(load_cluster(CLUSTER, load_app(app)))
 
 
+def test_a_name_that_is_put_together_has_an_end():
+    app = changed(APP, "spec.services.1.id", "a-long-service")
+    app = changed(app, "spec.roles.1.services", ["a-long-service"])
+    app = changed(app, "spec.roles.0.services", ["api", "a-long-service"])
+    cluster = changed(CLUSTER, "metadata.name", "c" * 40)
+    with pytest.raises(AppError) as refused:
+        stages(load_cluster(changed(cluster, "metadata.name", "c" * 42), load_app(app)))
+    assert "at most 40 characters" in str(refused.value)
+    stages(load_cluster(cluster, load_app(app)))
+    long = changed(changed(app, "spec.roles.0.id", "mastermind"), "spec.roles.1.starts_after", ["mastermind"])
+    chosen = {"mastermind": {"image": "x"}, "worker": {"image": "x"}}
+    with pytest.raises(AppError, match=r"names of Services of at most 63 characters, found 66 in c+-mastermind-a-long"):
+        stages(load_cluster(changed(cluster, "spec.roles", chosen), load_app(long)))
+
+
+def test_a_node_port_belongs_to_one_service():
+    ports = {name: {"type": "NodePort", "node_port": 30080} for name in ("api", "data")}
+    with pytest.raises(AppError) as refused:
+        load_cluster(changed(CLUSTER, "spec.services", ports), load_app(APP))
+    assert str(refused.value) == (
+        "spec.services.data.node_port: expected a node port for each service, found 30080 again, after "
+        "spec.services.api.node_port. Set another, or leave it to Kubernetes."
+    )
+
+
+def test_half_a_character_is_no_text():
+    for document in (changed(APP, f"{ROLE}env", {"A": "\ud800"}), changed(APP, "metadata.description", "a\udfff")):
+        with pytest.raises(AppError, match="expected texts of whole characters"):
+            load_app(document)
+
+
+def test_a_large_cluster_is_rendered_in_seconds():
+    app = load_app(changed(APP, "spec.services.1.per_member", True))
+    before = time.monotonic()
+    stages(load_cluster(changed(CLUSTER, f"{SET}members", 5000), app))
+    assert time.monotonic() - before < 5
+
+
 def test_annotations_have_an_end():
     cluster = changed(CLUSTER, f"{SET}pod_annotations", {"a": "x" * 2**18})
     with pytest.raises(AppError, match="expected annotations of at most 262144 bytes together"):
@@ -391,7 +430,7 @@ def test_an_image_is_a_reference(image, good):
 # --- nothing crashes the loaders -------------------------------------------------------------------------------------
 
 SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8) | st.sampled_from(
         ["", "$(cluster.name)", "$(parameters.n)", "$(x)", "1", "on", datetime.date(2024, 1, 1), 10**30, b"a"]
     )
 )  # fmt: skip
