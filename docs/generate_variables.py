@@ -66,7 +66,20 @@ Not of a role. `apps_enabled` belongs in the inventory's `group_vars/all`; the o
 | `playbooks/discover.yml` | none | What to look for: see the head of the playbook. |
 | `discover_racks`, `discover_kubeconfig`, `discover_context` \
 | `playbooks/discover.yml` | none | Whether to read the nodes' racks, and which cluster to ask. |
+| `discover_definition`, `discover_live_roles`, `discover_publish` \
+| `playbooks/discover.yml` | none | What members are asked, and whether a ConfigMap keeps the answer. |
+| `app_definition`, `app_cluster`, `app_namespace`, `app_service_type`, `app_images` \
+| `playbooks/app.yml`, `playbooks/render.yml` | none | The app and its cluster: see the head of the playbook. |
+| `app_state`, `app_cluster_timeout`, `app_allow_changes` \
+| `playbooks/app.yml` | `present`, `300`, `false` | Whether it shall exist, and how it comes there. |
+| `render_directory` | `playbooks/render.yml` | none | Where the objects are written. |
 | `reset_confirm` | `playbooks/reset.yml` | none | Name of the cluster that is to be removed: [reset](reset.md). |
+| `reset_delete_etcd_data`, `reset_delete_volume_files` \
+| `playbooks/reset.yml` | `false` | What goes beside the cluster: etcd's data, the files in local volumes. |
+| `mirror_reset_confirm` \
+| `playbooks/mirror_reset.yml` | none | The cluster whose mirror is to be removed: [reset](reset.md#the-mirror). |
+
+A name that begins as these do, and that the playbook does not know, is refused with the nearest that it knows.
 """
 
 
@@ -114,6 +127,19 @@ def rows(role: str, options: dict[str, dict[str, Any]]) -> list[str]:
     return lines
 
 
+def public(specs: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The options of a role: those of its main entry point, then what a site may set for the others.
+
+    What another entry point requires, the role that calls it passes.
+    """
+    options = dict(specs["main"].get("options") or {})
+    for name, entry in specs.items():
+        for option, spec in (entry.get("options") or {}).items():
+            if name != "main" and not spec.get("required"):
+                options.setdefault(option, spec)
+    return options
+
+
 def page(roles: Path = ROOT / "roles") -> str:
     """The whole page."""
     names = sorted(
@@ -125,10 +151,9 @@ def page(roles: Path = ROOT / "roles") -> str:
     lines.append("- [Playbooks](#playbooks)")
     for name in names:
         specs = yaml.safe_load((roles / name / "meta/argument_specs.yml").read_text(encoding="utf-8"))["argument_specs"]
-        main = specs["main"]
-        summary = plain(main["short_description"]).rstrip(".")
+        summary = plain(specs["main"]["short_description"]).rstrip(".")
         lines += ["", f"## {name}", "", f"{summary}. [The role](../roles/{name}/README.md).", ""]
-        options = main.get("options") or {}
+        options = public(specs)
         lines += rows(name, options) if options else ["No variables of its own."]
     return "\n".join(lines) + "\n" + PLAYBOOKS
 

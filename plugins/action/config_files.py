@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Mapping
+from typing import Any
 
 from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -21,7 +23,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _VALID_ARGS = frozenset(("files", "backup", "unit", "state", "look"))
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
         files = self._task.args.get("files")
         if not isinstance(files, list) or not all(isinstance(entry, dict) and entry.get("dest") for entry in files):
@@ -32,7 +34,7 @@ class ActionModule(ActionBase):
         unit, look = self._task.args.get("unit"), self._task.args.get("look", [])
         if not wanted and not unit and not look:
             return {**result, "changed": False, "changed_files": []}
-        self._variables = dict(task_vars)
+        self._variables = dict(task_vars or {})
         # The template action's line of that name, without what would differ from one controller to the next.
         self._variables.setdefault("ansible_managed", C.config.get_config_value("DEFAULT_MANAGED_STR"))
         answer = self._execute_module(
@@ -49,7 +51,7 @@ class ActionModule(ActionBase):
         answer.pop("invocation", None)
         return {**result, **answer}
 
-    def _prepared(self, entry):
+    def _prepared(self, entry: Mapping[str, Any]) -> dict[str, Any]:
         """The entry as the module takes it: with its content instead of where that comes from."""
         dest = entry["dest"]
         if isinstance(entry.get("mode"), int):
@@ -67,7 +69,7 @@ class ActionModule(ActionBase):
         content = getattr(self, f"_{source}")(entry[source], dest)
         return {**_without_source(entry), "content": "base64:" + base64.b64encode(content).decode("ascii")}
 
-    def _template(self, name, dest):
+    def _template(self, name: str, dest: str) -> bytes:
         path = self._find("templates", name, dest)
         places = [os.path.dirname(path)]
         for place in self._variables.get("ansible_search_path", []):
@@ -80,28 +82,28 @@ class ActionModule(ActionBase):
         )
         return ("" if text is None else str(text)).encode("utf-8")
 
-    def _file(self, name, dest):
+    def _file(self, name: str, dest: str) -> bytes:
         with open(self._loader.get_real_file(self._find("files", name, dest)), "rb") as stream:
             return stream.read()
 
     @staticmethod
-    def _content(text, dest):
+    def _content(text: Any, dest: str) -> bytes:
         if not isinstance(text, str):
             raise AnsibleActionFail(f"{dest}: expected content as text, found {type(text).__name__}.")
         return text.encode("utf-8")
 
-    def _find(self, kind, name, dest):
+    def _find(self, kind: str, name: str, dest: str) -> str:
         try:
             return self._find_needle(kind, name)
         except AnsibleError as error:
             raise AnsibleActionFail(f"{dest}: expected {name} on the controller, found no such file.") from error
 
 
-def _without_source(entry):
+def _without_source(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in entry.items() if key not in SOURCES}
 
 
-def _enabled(entry):
+def _enabled(entry: Mapping[str, Any]) -> bool:
     """Whether the entry counts; a string comes from a template without native types."""
     value = entry.get("enabled", True)
     if isinstance(value, str):

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import yaml
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
@@ -20,8 +21,10 @@ from ..module_utils.kube.client import KubeApi
 from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
+from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
+from ..module_utils.preflight.limit import is_meant
 from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
-from ..module_utils.preflight.variables import check_variable_names, check_variable_range
+from ..module_utils.preflight.variables import check_variable_names, check_variable_range, check_variable_text
 from ..plugin_utils import catalogue, role_specs
 
 try:
@@ -64,21 +67,39 @@ class ActionModule(ActionBase):
 
         members = task_vars.get("groups") or {}
         groups = {role: list(members.get(group) or []) for role, group in args["groups"].items()}
+        # Those that the run leaves out, and what a cluster has left on them.
+        outside = {
+            name: (self._host(hostvars.raw_get(name).get(args["probe"]))["facts"] or {}).get("kubernetes")
+            for name in sorted({*groups["etcd"], *groups["control_plane"]} - {*names})
+        }
+        run_tags, skip_tags = task_vars.get("ansible_run_tags") or ["all"], task_vars.get("ansible_skip_tags") or []
         versions, unreadable = self._supported_versions(args["lock_file"])
         settings = dict(
             args["settings"],
             group_names=args["groups"],
+            inventory_groups=members,
             supported_versions=versions,
             cluster=self._cluster(args["kubeconfig"]),
+            missing_kubeconfig="" if os.path.isfile(args["kubeconfig"]) else args["kubeconfig"],
             missing_files={
                 variable: path
                 for variable, path in args["controller_files"].items()
                 if path and not os.path.isfile(str(path))
             },
         )
-        findings = evaluate(settings, groups, hosts) + unreadable
-        findings += self._addresses({*groups["etcd"], *groups["control_plane"]} - {*names}, hostvars)
-        findings += self._volumes(groups["cluster"], hostvars)
+        findings = evaluate(
+            settings,
+            groups,
+            hosts,
+            outside=outside,
+            meant=lambda tag: is_meant(tag, run_tags, skip_tags),
+            elsewhere={name: _address(hostvars[name]) for name in {*groups["cluster"], *groups["etcd"]} - {*names}},
+        )
+        findings += unreadable
+        findings += self._addresses(_asked_for(groups, {*names}, args["settings"]), hostvars)
+        findings += check_addresses({name: self._written(name, raw[name], hosts[name], hostvars) for name in names})
+        if is_meant("storage", run_tags, skip_tags):
+            findings += self._volumes(groups["cluster"], hostvars)
         findings += self._variables(raw, hostvars, args["own_variables"])
         findings = apply_ignore(findings, args["ignore"])
 
@@ -136,18 +157,42 @@ class ActionModule(ActionBase):
                 "set cluster_node_address for it in the inventory, or start it",
             )
             for name in sorted(names)
-            if not node_address(hostvars[name])
+            if not _address(hostvars[name])
         ]
+
+    @staticmethod
+    def _written(name, values, host, hostvars):
+        """A host's address, and what the inventory says of it."""
+        return {
+            "address": host["settings"].get("node_address"),
+            "ip": hostvars[name].get("ip") if "ip" in values else "",
+            "access_ip": hostvars[name].get("access_ip") if "access_ip" in values else "",
+            "own": "cluster_node_address" in values,
+        }
 
     def _volumes(self, names, hostvars):
         """Findings about the local volumes of all hosts, also of those that the run is not limited to."""
-        described = {}
+        described: dict[str, dict[str, Any]] = {}
+        findings = []
         for name in names:
-            variables = hostvars[name]
-            values = {key: variables.get(key) for key in ("storage_local_volumes", "cluster_node_name")}
-            described[name] = {key: value for key, value in values.items() if value}
+            described[name] = {}
+            try:
+                volumes = hostvars[name].get("storage_local_volumes")
+                if volumes:
+                    node = hostvars[name].get("cluster_node_name")
+                    described[name] = {"storage_local_volumes": volumes, "cluster_node_name": node}
+            except AnsibleError as error:
+                findings.append(
+                    make_finding(
+                        name,
+                        "limit",
+                        "its storage_local_volumes and cluster_node_name to be known, since all volumes are described",
+                        str(error),
+                        "write them without the host's facts, or add it to --limit",
+                    )
+                )
         _volumes, problems = read_volumes(names, described)
-        return [
+        return findings + [
             make_finding(problem.host, "storage_volumes", problem.expected, problem.found, problem.remedy)
             for problem in problems
         ]
@@ -171,9 +216,9 @@ class ActionModule(ActionBase):
         specs = role_specs.load()
         options, known = role_specs.options(specs), role_specs.known_names(specs)
         settings = list(self._set_by_the_user(hostvars))
-        findings = check_variable_names(
-            [(str(name), where) for name, _value, where, _host in settings], known, list(specs), own
-        )
+        names = [(str(name), where) for name, _value, where, _host in settings]
+        own = [*own, *NEEDLESS, *COUNTERPARTS]
+        findings = check_variable_names(names, known, list(specs), own) + check_variables(names)
         seen = set()
         for name, value, where, host in settings:
             spec = options.get(str(name))
@@ -226,6 +271,22 @@ class ActionModule(ActionBase):
             yield name, value, "extra variable", None
 
 
+def _address(variables):
+    """A host's address; empty where it is not known, or only by facts of a host that is not in the run."""
+    try:
+        return node_address(variables)
+    except AnsibleError:
+        return ""
+
+
+def _asked_for(groups, names, settings):
+    """The hosts outside of a run with *names* whose addresses it needs: where etcd is, or where the API is."""
+    core = {*groups["etcd"], *groups["control_plane"]}
+    if core & names:
+        return core - names
+    return set() if settings.get("api_endpoint") else {*groups["control_plane"][:1]} - names
+
+
 def check_value(name, value, spec, where):
     """Findings about one variable's type, choices and range."""
     kind = spec.get("type")
@@ -240,6 +301,9 @@ def check_value(name, value, spec, where):
     if written:
         expected = role_specs.expectation(name, spec)
         return [Finding(INVENTORY, "variable_value", expected, f"{value!r} ({where})", written, ERROR)]
+    findings = check_variable_text(name, value, where) if kind == "str" else []
+    if findings:
+        return findings
     validated = ArgumentSpecValidator({name: {**spec, "required": False}}).validate({name: value})
     if validated.error_messages:
         return [

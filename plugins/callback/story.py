@@ -87,14 +87,14 @@ EXAMPLES = r"""
 
 import atexit
 import contextlib
-import dataclasses
 import json
 import os
 import re
 import sys
 import threading
 import time
-from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from ansible import constants as C
 from ansible.playbook.block import Block
@@ -102,59 +102,18 @@ from ansible.playbook.role_include import IncludeRole
 from ansible.playbook.task_include import TaskInclude
 from ansible.plugins.callback.default import CallbackModule as DefaultCallback
 
+from ..plugin_utils import story_end as end
 from ..plugin_utils import story_text as text
+from ..plugin_utils.story_run import Failure, Phase, Recap, Run, Task
 
-_SLOWEST_SHOWN = 5
-_SLOWEST_WRITTEN = 20
-_LONGEST_PAUSE = 120
-# A prompt waits for a person, who knows.
-_SILENT_ACTIONS = ("pause", "ansible.builtin.pause", "ansible.legacy.pause")
-
-
-@dataclasses.dataclass
-class _Phase:
-    number: int
-    name: str
-    uuid: str
-    started: float
-    check: bool
-    seconds: float = 0.0
-    tasks: int = 0
-    announced: bool = False
-    hosts: dict = dataclasses.field(default_factory=dict)
-    results: Counter = dataclasses.field(default_factory=Counter)
-
-
-@dataclasses.dataclass
-class _Running:
-    """A task between its start and its last result; its dictionaries are by host."""
-
-    name: str
-    path: str
-    action: str
-    phase: int
-    check: bool
-    started: float
-    pause: float
-    mention_at: float
-    seconds: float = 0.0
-    hosts: dict = dataclasses.field(default_factory=dict)
-    attempts: dict = dataclasses.field(default_factory=dict)
-    changed: dict = dataclasses.field(default_factory=dict)
-    failed_items: dict = dataclasses.field(default_factory=dict)
-    diffs: dict = dataclasses.field(default_factory=dict)
-    last_failure: str = ""
-
-
-@dataclasses.dataclass
-class _Failure:
-    host: str
-    label: str
-    task: str
-    path: str
-    message: str
-    phase: int
-    unreachable: bool
+if TYPE_CHECKING:
+    from ansible.executor.stats import AggregateStats
+    from ansible.executor.task_result import CallbackTaskResult
+    from ansible.inventory.host import Host
+    from ansible.playbook import Playbook
+    from ansible.playbook.included_file import IncludedFile
+    from ansible.playbook.play import Play
+    from ansible.playbook.task import Task as AnsibleTask
 
 
 class CallbackModule(DefaultCallback):
@@ -164,15 +123,9 @@ class CallbackModule(DefaultCallback):
     CALLBACK_TYPE = "stdout"
     CALLBACK_NAME = "baremetal.bigdata.story"
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self._started = time.monotonic()
-        self._started_at = time.time()
-        self._phases: list[_Phase] = []
-        self._play_names: list[str] = []
-        self._running: dict[str, _Running] = {}
-        self._slowest: list[tuple[float, str, int]] = []
-        self._failures: list[_Failure] = []
+        self._run = Run()
         # The timer reads what the callback's methods write.
         self._guard = threading.RLock()
         self._stop = threading.Event()
@@ -185,30 +138,31 @@ class CallbackModule(DefaultCallback):
     def _as_default(self) -> bool:
         return self._display.verbosity > 0
 
-    def _say(self, line="", color=None, stderr=False):
+    def _say(self, line: str = "", color: Any = None, stderr: bool = False) -> None:
         self._display.display(line, color=color, stderr=stderr)
 
     @staticmethod
-    def _flush():
+    def _flush() -> None:
         # A pipe is buffered in blocks: without this, the log of a CI run stands still for minutes.
         with contextlib.suppress(OSError, ValueError):
             sys.stdout.flush()
 
-    def _tell_changes(self):
+    def _say_lines(self, lines: Iterable[end.Line]) -> None:
+        for line, color in lines:
+            self._say(line, color)
+
+    def _tell_changes(self) -> None:
         """Print what finished tasks changed, one line a task, and forget the tasks that run nowhere any more."""
-        for uuid, task in list(self._running.items()):
+        for task in self._run.running.values():
             if task.changed and not self._as_default:
                 self._tell_change(task)
-            task.changed, task.diffs = {}, {}
-            if not task.hosts:
-                self._slowest.append((task.seconds, task.name, task.phase))
-                del self._running[uuid]
+        self._run.forget_ended()
 
-    def _tell_change(self, task):
+    def _tell_change(self, task: Task) -> None:
         items = list(dict.fromkeys(item for found in task.changed.values() for item in found))
         word = "would change" if task.check else "changed"
         # Results come in the order in which hosts finish; people look for the inventory's.
-        order = list(self._phases[-1].hosts)
+        order = list(self._run.phases[-1].hosts)
         hosts = sorted(task.changed, key=lambda label: _position(order, label))
         self._say(f"  {word}  {task.name}  {text.changed_names(hosts, items)}", C.COLOR_CHANGED)
         by_diff: dict[str, list[str]] = {}
@@ -220,15 +174,15 @@ class CallbackModule(DefaultCallback):
                 self._say(f"    on {text.names(alike)}", C.COLOR_CHANGED)
             self._say(text.indent(diff, 4))
 
-    def _announce_phase(self):
+    def _announce_phase(self) -> None:
         """Print the phase's heading; not before it has something to do."""
-        phase = self._phases[-1] if self._phases else None
+        phase = self._run.phase
         if phase is None or phase.announced:
             return
         phase.announced = True
         if self._as_default:
             return
-        total = max(len(self._play_names), phase.number)
+        total = max(len(self._run.play_names), phase.number)
         hosts = text.names(self._play_hosts())
         where = f"  on {hosts}" if hosts else ""
         self._say(f"\n{phase.number}/{total} {phase.name}{where}{'  (check)' if phase.check else ''}")
@@ -241,13 +195,12 @@ class CallbackModule(DefaultCallback):
             # Only a nicety of the heading, and no public way to it.
             return []
 
-    def _close_phase(self):
+    def _close_phase(self) -> None:
         self._tell_changes()
-        if not self._phases:
+        phase = self._run.phase
+        if phase is None:
             return
-        phase = self._phases[-1]
-        now = time.monotonic()
-        phase.seconds, phase.started = phase.seconds + now - phase.started, now
+        phase.pause()
         if phase.announced and not self._as_default:
             bad = phase.results["failed"] or phase.results["unreachable"]
             color = C.COLOR_ERROR if bad else C.COLOR_CHANGED if phase.results["changed"] else C.COLOR_OK
@@ -256,30 +209,24 @@ class CallbackModule(DefaultCallback):
 
     # ------------------------------------------------------------------ progress
 
-    def _watch(self, stop):
+    def _watch(self, stop: threading.Event) -> None:
         while not stop.wait(1):
             with self._guard:
                 self._mention_slow(time.monotonic())
 
-    def _mention_slow(self, now):
-        for task in self._running.values():
-            if not task.hosts or now < task.mention_at or task.action in _SILENT_ACTIONS:
-                continue
-            task.pause = min(task.pause * 2, _LONGEST_PAUSE)
-            task.mention_at = now + task.pause
-            waiting = []
-            for host in task.hosts:
-                attempt = task.attempts.get(host)
-                waiting.append(f"{host} (attempt {attempt[0]} of {attempt[1]})" if attempt else host)
-            since = text.duration(now - task.started)
-            self._say(f"  ... {since}  {task.name}  [still on {text.names(waiting)}]", C.COLOR_VERBOSE)
-            self._flush()
+    def _mention_slow(self, now: float) -> None:
+        for task in self._run.running.values():
+            if task.is_due(now):
+                task.mentioned(now)
+                since = text.duration(now - task.started)
+                self._say(f"  ... {since}  {task.name}  [still on {text.names(task.waiting())}]", C.COLOR_VERBOSE)
+                self._flush()
 
     # ------------------------------------------------------------------ playbook and plays
 
-    def v2_playbook_on_start(self, playbook):
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
         super().v2_playbook_on_start(playbook)
-        self._play_names.extend(play.get_name().strip() for play in playbook.get_plays())
+        self._run.play_names.extend(play.get_name().strip() for play in playbook.get_plays())
         self._end_told = False
         if not self._pid:
             self._pid = os.getpid()
@@ -288,17 +235,18 @@ class CallbackModule(DefaultCallback):
             self._stop = threading.Event()
             threading.Thread(target=self._watch, args=(self._stop,), name="story", daemon=True).start()
 
-    def v2_playbook_on_play_start(self, play):
+    def v2_playbook_on_play_start(self, play: Play) -> None:
         with self._guard:
             self._play = play
-            if self._phases and self._phases[-1].uuid == play._uuid:
+            phase = self._run.phase
+            if phase and phase.uuid == play._uuid:
                 # The next batch of a serial play is the same phase.
                 self._tell_changes()
             else:
                 self._close_phase()
-                self._phases.append(
-                    _Phase(
-                        number=len(self._phases) + 1,
+                self._run.phases.append(
+                    Phase(
+                        number=len(self._run.phases) + 1,
                         name=play.get_name().strip() or "(no name)",
                         uuid=play._uuid,
                         started=time.monotonic(),
@@ -309,38 +257,38 @@ class CallbackModule(DefaultCallback):
                 super().v2_playbook_on_play_start(play)
                 self._flush()
 
-    def v2_playbook_on_no_hosts_matched(self):
+    def v2_playbook_on_no_hosts_matched(self) -> None:
         if self._as_default:
             super().v2_playbook_on_no_hosts_matched()
 
-    def v2_playbook_on_no_hosts_remaining(self):
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
         if self._as_default:
             super().v2_playbook_on_no_hosts_remaining()
 
     # ------------------------------------------------------------------ tasks
 
     @staticmethod
-    def host_label(result) -> str:
+    def host_label(result: CallbackTaskResult) -> str:
         """The host, and the one that it delegates to by its inventory name."""
         host, delegate = result.host.get_name(), result.task.delegate_to
         return f"{host} -> {delegate}" if delegate and delegate != host else host
 
     @staticmethod
-    def _name_of(task) -> str:
+    def _name_of(task: AnsibleTask) -> str:
         # include_role knows only its own name, and takes no argument.
         named = task.get_name() if isinstance(task, IncludeRole) else task.get_name(include_role_fqcn=False)
         return re.sub(r"\s+", " ", named).strip()
 
-    def _add_task(self, task) -> _Running:
+    def _add_task(self, task: AnsibleTask) -> Task:
         now = time.monotonic()
         pause = self.get_option("progress_after")
         path, here = task.get_path() or "", os.getcwd() + os.sep
-        self._running[task._uuid] = running = _Running(
+        self._run.running[task._uuid] = running = Task(
             # Here, since only during this call the name is templated.
             name=self._name_of(task),
             path=path[len(here) :] if path.startswith(here) else path,
             action=task.action,
-            phase=self._phases[-1].number if self._phases else 0,
+            phase=self._run.phase.number if self._run.phase else 0,
             check=bool(task.check_mode),
             started=now,
             pause=pause,
@@ -348,52 +296,52 @@ class CallbackModule(DefaultCallback):
         )
         return running
 
-    def _start(self, task):
+    def _start(self, task: AnsibleTask) -> None:
         self._tell_changes()
         self._announce_phase()
-        if task._uuid not in self._running:
+        if task._uuid not in self._run.running:
             self._add_task(task)
-            if self._phases:
-                self._phases[-1].tasks += 1
+            if self._run.phase:
+                self._run.phase.tasks += 1
         self._flush()
 
-    def v2_playbook_on_task_start(self, task, is_conditional):
+    def v2_playbook_on_task_start(self, task: AnsibleTask, is_conditional: bool) -> None:
         with self._guard:
             self._start(task)
             if self._as_default:
                 super().v2_playbook_on_task_start(task, is_conditional)
 
-    def v2_playbook_on_handler_task_start(self, task):
+    def v2_playbook_on_handler_task_start(self, task: AnsibleTask) -> None:
         with self._guard:
             self._start(task)
             if self._as_default:
                 super().v2_playbook_on_handler_task_start(task)
 
-    def v2_runner_on_start(self, host, task):
+    def v2_runner_on_start(self, host: Host, task: AnsibleTask) -> None:
         with self._guard:
-            if task._uuid in self._running:
-                self._running[task._uuid].hosts[host.get_name()] = True
-            if self._phases:
-                self._phases[-1].hosts[host.get_name()] = True
+            if task._uuid in self._run.running:
+                self._run.running[task._uuid].hosts[host.get_name()] = True
+            if self._run.phase:
+                self._run.phase.hosts[host.get_name()] = True
             if self._as_default:
                 super().v2_runner_on_start(host, task)
 
-    def _task_of(self, result) -> _Running:
-        return self._running.get(result.task._uuid) or self._add_task(result.task)
+    def _task_of(self, result: CallbackTaskResult) -> Task:
+        return self._run.running.get(result.task._uuid) or self._add_task(result.task)
 
-    def _ended(self, result, *statuses) -> _Running:
+    def _ended(self, result: CallbackTaskResult, *statuses: str) -> Task:
         task = self._task_of(result)
         host = result.host.get_name()
         task.hosts.pop(host, None)
         task.attempts.pop(host, None)
         task.seconds = time.monotonic() - task.started
-        if self._phases:
-            self._phases[-1].results.update(statuses)
+        if self._run.phase:
+            self._run.phase.results.update(statuses)
         return task
 
     # ------------------------------------------------------------------ results
 
-    def v2_runner_on_ok(self, result):
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         with self._guard:
             # The recap does not count includes either.
             include = isinstance(result.task, TaskInclude)
@@ -408,12 +356,12 @@ class CallbackModule(DefaultCallback):
             if not result.task.loop:
                 self._tell_debug(result)
 
-    def _tell_warnings(self, result):
+    def _tell_warnings(self, result: CallbackTaskResult) -> None:
         """Print a result's warnings. `result.result` is a copy, made when it is asked for: of a large one, slowly."""
         if result.warnings or result.deprecations:
             self._handle_warnings(result.result)
 
-    def _tell_debug(self, result):
+    def _tell_debug(self, result: CallbackTaskResult) -> None:
         """Print what a debug task has to say; that is what it is for."""
         if result.task.action not in C._ACTION_DEBUG:
             return
@@ -431,7 +379,7 @@ class CallbackModule(DefaultCallback):
         label = self.host_label(result)
         self._say(f"  {label}:\n{text.indent(message, 4)}" if "\n" in message else f"  {label}: {message}")
 
-    def v2_runner_on_failed(self, result, ignore_errors=False):
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         with self._guard:
             rescued = not ignore_errors and _has_rescue(result.task)
             task = self._ended(result, *(("ok", "ignored") if ignore_errors else ("rescued" if rescued else "failed",)))
@@ -447,7 +395,7 @@ class CallbackModule(DefaultCallback):
             else:
                 self._tell_failure("FAILED", C.COLOR_ERROR, task, result, message)
 
-    def v2_runner_on_unreachable(self, result):
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         with self._guard:
             ignored = bool(result.task.ignore_unreachable)
             task = self._ended(result, *(("ok", "ignored") if ignored else ("unreachable",)))
@@ -461,7 +409,7 @@ class CallbackModule(DefaultCallback):
             else:
                 self._tell_failure("UNREACHABLE", C.COLOR_UNREACHABLE, task, result, message)
 
-    def _remember_failure(self, task, result, unreachable, ignored) -> str:
+    def _remember_failure(self, task: Task, result: CallbackTaskResult, unreachable: bool, ignored: bool) -> str:
         """Before anything is printed as default does, since that consumes the result."""
         host, label = result.host.get_name(), self.host_label(result)
         items = task.failed_items.pop(host, [])
@@ -470,15 +418,15 @@ class CallbackModule(DefaultCallback):
         else:
             message = text.failure_text(result.result)
         if not ignored:
-            self._failures.append(
-                _Failure(host, label, task.name, task.path, message, task.phase, unreachable=unreachable)
+            self._run.failures.append(
+                Failure(host, label, task.name, task.path, message, task.phase, unreachable=unreachable)
             )
         return message
 
-    def _tell_ignored(self, task, result, message):
+    def _tell_ignored(self, task: Task, result: CallbackTaskResult, message: str) -> None:
         self._say(f"  ignored  {task.name}  [{self.host_label(result)}]  {text.first_line(message)}", C.COLOR_SKIP)
 
-    def _tell_failure(self, word, color, task, result, message):
+    def _tell_failure(self, word: str, color: Any, task: Task, result: CallbackTaskResult, message: str) -> None:
         stderr = self.get_option("display_failed_stderr")
         if task.changed:
             # What a loop changed before it failed, and hosts that finished before this one.
@@ -494,7 +442,7 @@ class CallbackModule(DefaultCallback):
         task.last_failure = message
         self._flush()
 
-    def v2_runner_on_skipped(self, result):
+    def v2_runner_on_skipped(self, result: CallbackTaskResult) -> None:
         with self._guard:
             self._ended(result, "skipped")
             if self._as_default:
@@ -502,7 +450,7 @@ class CallbackModule(DefaultCallback):
             else:
                 self._tell_warnings(result)
 
-    def v2_runner_item_on_ok(self, result):
+    def v2_runner_item_on_ok(self, result: CallbackTaskResult) -> None:
         with self._guard:
             if isinstance(result.task, TaskInclude):
                 return
@@ -516,7 +464,7 @@ class CallbackModule(DefaultCallback):
             self._tell_warnings(result)
             self._tell_debug(result)
 
-    def v2_runner_item_on_failed(self, result):
+    def v2_runner_item_on_failed(self, result: CallbackTaskResult) -> None:
         with self._guard:
             failed = self._task_of(result).failed_items.setdefault(result.host.get_name(), [])
             failed.append((self._label(result), text.failure_text(result.result)))
@@ -525,24 +473,24 @@ class CallbackModule(DefaultCallback):
             else:
                 self._tell_warnings(result)
 
-    def v2_runner_item_on_skipped(self, result):
+    def v2_runner_item_on_skipped(self, result: CallbackTaskResult) -> None:
         if self._as_default:
             super().v2_runner_item_on_skipped(result)
 
-    def _label(self, result) -> str:
+    def _label(self, result: CallbackTaskResult) -> str:
         label = self._get_item_label(result.result)
         label = label if isinstance(label, str) else json.dumps(label, default=str)
         label = re.sub(r"\s+", " ", label)
         return label if len(label) <= 40 else f"{label[:37]}..."
 
-    def v2_runner_retry(self, result):
+    def v2_runner_retry(self, result: CallbackTaskResult) -> None:
         with self._guard:
             attempts, retries = result.result.get("attempts", 0), result.result.get("retries", 0)
             self._task_of(result).attempts[result.host.get_name()] = (attempts + 1, retries)
             if self._as_default:
                 super().v2_runner_retry(result)
 
-    def v2_on_file_diff(self, result):
+    def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
         with self._guard:
             if self._as_default:
                 super().v2_on_file_diff(result)
@@ -555,188 +503,83 @@ class CallbackModule(DefaultCallback):
             ]
             self._task_of(result).diffs[self.host_label(result)] = "".join(diffs).strip("\n")
 
-    def v2_runner_on_async_poll(self, result):
+    def v2_runner_on_async_poll(self, result: CallbackTaskResult) -> None:
         if self._as_default:
             super().v2_runner_on_async_poll(result)
 
-    def v2_runner_on_async_ok(self, result):
+    def v2_runner_on_async_ok(self, result: CallbackTaskResult) -> None:
         if self._as_default:
             super().v2_runner_on_async_ok(result)
 
-    def v2_playbook_on_include(self, included_file):
+    def v2_playbook_on_include(self, included_file: IncludedFile) -> None:
         if self._as_default:
             super().v2_playbook_on_include(included_file)
 
     # ------------------------------------------------------------------ the end
 
-    def v2_playbook_on_stats(self, stats):
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         with self._guard:
             self._stop.set()
             self._close_phase()
             self._end_told = True
             hosts = {host: stats.summarize(host) for host in sorted(stats.processed)}
-            failures = self._lasting_failures(hosts)
-            self._tell_phases()
+            failures = self._run.lasting_failures(hosts)
+            self._tell_tables()
             super().v2_playbook_on_stats(stats)
-            self._tell_totals(hosts)
+            self._say(end.sums(self._run, hosts))
+            story = stats.custom.get("_run", {}).get("story")
             if failures:
-                self._tell_summary(stats, failed=True)
-                self._tell_failures(failures)
-            elif any(phase.check for phase in self._phases):
-                # What roles report is what will be up, not what is.
-                would = sum(phase.results["changed"] for phase in self._phases)
-                self._say(f"This was a check: nothing was changed, {would} task results would be.\n", C.COLOR_OK)
+                self._say_lines(end.reported(story, failed=True))
+                self._say_lines(end.failed(self._run, failures, self._resume_command()))
             else:
-                self._tell_summary(stats, failed=False)
+                self._say_lines(end.check(self._run) if self._run.checks else end.reported(story, failed=False))
             self._flush()
             self._write_json(hosts, failures, complete=True)
 
-    def _lasting_failures(self, hosts) -> list[_Failure]:
-        """Failures without those that a rescue dealt with: the latest of each host, as many as its recap counts."""
-        left = {name: found["failures"] for name, found in hosts.items()}
-        lasting = []
-        for failure in reversed(self._failures):
-            if failure.unreachable:
-                lasting.append(failure)
-            elif left.get(failure.host, 0) > 0:
-                left[failure.host] -= 1
-                lasting.append(failure)
-        return lasting[::-1]
-
-    def _tell_phases(self):
-        ran = [phase for phase in self._phases if phase.announced]
-        if not ran:
+    def _tell_tables(self) -> None:
+        phases = end.phases(self._run)
+        if not phases:
             return
-        self._display.banner("PHASES")
-        rows = [
-            [str(phase.number), phase.name, text.duration(phase.seconds), text.counts(phase.results, phase.check)]
-            for phase in ran
-        ]
-        for line in text.table(rows, right=(0, 2)):
-            self._say(line)
-        least = self.get_option("slow_seconds")
-        slow = [found for found in sorted(self._slowest, reverse=True) if found[0] >= least][:_SLOWEST_SHOWN]
-        if slow:
-            self._display.banner("SLOWEST TASKS")
-            for line in text.table([[text.duration(took), name] for took, name, _phase in slow], right=(0,)):
-                self._say(line)
+        slowest = end.slowest(self._run, self.get_option("slow_seconds"))
+        for heading, lines in (("PHASES", phases), ("SLOWEST TASKS", slowest)):
+            if lines:
+                self._display.banner(heading)
+                self._say_lines((line, None) for line in lines)
 
-    def _tell_totals(self, hosts):
-        results, skipped = _totals(hosts)
-        share = f" ({100 * skipped / results:.0f} %)" if results else ""
-        took = text.duration(time.monotonic() - self._started)
-        self._say(f"{results} task results, {skipped} of them skipped{share}, in {took}.")
+    def _resume_command(self) -> str:
+        return self.get_option("resume_command") or text.resume_command(sys.argv)
 
-    def _tell_summary(self, stats, failed):
-        for heading, lines in text.summary(stats.custom.get("_run", {}).get("story"), failed):
-            self._say(f"\n{heading}", C.COLOR_OK)
-            for line in lines:
-                self._say(f"  {line}")
-        if not failed:
-            self._say()
-
-    def _tell_failures(self, failures):
-        self._say("\nFailed", C.COLOR_ERROR)
-        alike: dict[tuple, list[_Failure]] = {}
-        for failure in failures:
-            alike.setdefault((failure.task, failure.message, failure.unreachable), []).append(failure)
-        for group in alike.values():
-            failure = group[0]
-            word = "unreachable at" if failure.unreachable else "at"
-            hosts = text.names(one.label for one in group)
-            phase = f", phase {self._phases[failure.phase - 1].name}" if failure.phase else ""
-            self._say(f"  {hosts}: {word} {failure.task}{phase}", C.COLOR_ERROR)
-            self._say(f"    {text.first_line(failure.message)}", C.COLOR_ERROR)
-        self._tell_resume()
-
-    def _tell_resume(self):
-        ahead = self._play_names[len(self._phases) :]
-        if ahead:
-            self._say(f"\nNot started: {text.names(ahead)}")
-        command = self.get_option("resume_command") or text.resume_command(sys.argv)
-        self._say("\nTo resume, put right what failed and run the same again; what is done stays done:", C.COLOR_OK)
-        self._say(f"  {command}\n")
-
-    def _at_exit(self):
+    def _at_exit(self) -> None:
         """A run that was interrupted, or ended by an error outside its tasks, gets no stats: say at least this."""
-        if self._end_told or os.getpid() != self._pid or not self._phases:
+        phase = self._run.phase
+        if self._end_told or os.getpid() != self._pid or phase is None:
             return
         self._end_told = True
         self._stop.set()
         # Without the guard, which the code that was interrupted may hold.
-        phase = self._phases[-1]
-        phase.seconds += time.monotonic() - phase.started
-        self._say(f"\nEnded early, in phase {phase.number} {phase.name}", C.COLOR_ERROR)
-        for task in list(self._running.values()):
-            if task.hosts:
-                self._say(f"  during {task.name}  [{text.names(task.hosts)}]", C.COLOR_ERROR)
-        self._tell_resume()
+        phase.pause()
+        self._say_lines(end.interrupted(self._run, self._resume_command()))
         self._flush()
-        self._write_json({}, self._failures, complete=False)
+        self._write_json({}, self._run.failures, complete=False)
 
-    def _write_json(self, hosts, failures, complete):
+    def _write_json(self, hosts: Mapping[str, Recap], failures: Sequence[Failure], complete: bool) -> None:
         path = self.get_option("json_path")
         if not path:
             return
-        results, skipped = _totals(hosts)
-        totals: Counter[str] = Counter()
-        for phase in self._phases:
-            totals.update(phase.results)
-        figures = {
-            "complete": complete,
-            "failed": bool(failures) or not complete,
-            "check": any(phase.check for phase in self._phases),
-            "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started_at)),
-            "seconds": round(time.monotonic() - self._started, 3),
-            "tasks": sum(phase.tasks for phase in self._phases),
-            "results": {status: totals[status] for status in text.STATUSES},
-            "task_results": results,
-            "skip_share": round(skipped / results, 4) if results else 0.0,
-            "hosts": hosts,
-            "changed": {host: found["changed"] for host, found in hosts.items()},
-            "phases": [
-                {
-                    "number": phase.number,
-                    "name": phase.name,
-                    "seconds": round(phase.seconds, 3),
-                    "hosts": list(phase.hosts),
-                    "tasks": phase.tasks,
-                    "results": {status: phase.results[status] for status in text.STATUSES},
-                }
-                for phase in self._phases
-            ],
-            "slowest": [
-                {"seconds": round(took, 3), "task": name, "phase": phase}
-                for took, name, phase in sorted(self._slowest, reverse=True)[:_SLOWEST_WRITTEN]
-            ],
-            "failures": [
-                {"host": found.host, "task": found.task, "path": found.path, "unreachable": found.unreachable}
-                for found in failures
-            ],
-        }
         try:
             with open(path, "w", encoding="utf-8") as stream:
-                json.dump(figures, stream, indent=2)
+                json.dump(self._run.figures(hosts, failures, complete), stream, indent=2)
                 stream.write("\n")
         except OSError as error:
             self._display.warning(f"The figures of this run were not written to {path}: {error.strerror}.")
 
 
-def _position(order, label) -> int:
+def _position(order: Sequence[str], label: str) -> int:
     host = label.split(" -> ")[0]
     return order.index(host) if host in order else len(order)
 
 
-def _totals(hosts) -> tuple[int, int]:
-    """Task results of all hosts, and how many of them were skipped, as the recap counts them."""
-    counted = ("ok", "failures", "unreachable", "skipped", "rescued")
-    return (
-        sum(found[status] for found in hosts.values() for status in counted),
-        sum(found["skipped"] for found in hosts.values()),
-    )
-
-
-def _has_rescue(task) -> bool:
+def _has_rescue(task: AnsibleTask) -> bool:
     """Whether the task stands in a block, however deep, that has a rescue section."""
     child, parent = task, task._parent
     while parent is not None:

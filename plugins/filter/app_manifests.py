@@ -40,11 +40,10 @@ _value:
   elements: dict
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
+from ..plugin_utils.kubernetes_yaml import dump
 
 
 def app_manifests(objects: Sequence[Mapping[str, Any]], directory: str, mark: str = "") -> list[dict[str, Any]]:
@@ -52,8 +51,7 @@ def app_manifests(objects: Sequence[Mapping[str, Any]], directory: str, mark: st
     files = []
     for number, item in enumerate(objects, 1):
         secret = item["kind"] == "Secret"
-        # Through JSON: plain types only, whatever Ansible made of them.
-        text = yaml.safe_dump(json.loads(json.dumps(item)), sort_keys=False, width=120, allow_unicode=True)
+        text = dump(item, sort_keys=False, width=120)
         files.append(
             {
                 "dest": f"{directory}/{number:0{width}}-{item['kind'].lower()}-{item['metadata']['name']}.yml",

@@ -51,19 +51,23 @@ from ansible.errors import AnsibleFilterError
 from ..module_utils.app.model.load import load_app, load_cluster
 from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render import objects as engine
-from ..module_utils.app.render.guest import guest_plan
+from ..module_utils.app.render.guest import guest_contract
 from ..module_utils.app.render.names import cluster_selector, discovery_name
 from ..plugin_utils.guest_agent import agent_programs
+from ..plugin_utils.written import refuse_misread_numbers
 
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
     try:
+        refuse_misread_numbers(definition)
         app = load_app(definition)
     except AppError as error:
         raise AnsibleFilterError(f"the app definition cannot be used:\n{error}") from error
     try:
+        refuse_misread_numbers(cluster)
         loaded = load_cluster(cluster, app)
         stages = engine.stages(loaded, agent_programs())
+        guest = guest_contract(loaded)
     except AppError as error:
         raise AnsibleFilterError(f"the settings of this {app.name} cluster cannot be used:\n{error}") from error
     return {
@@ -75,10 +79,10 @@ def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
         "keep": engine.reserved(loaded),
         "objects": [item for stage in stages for item in stage.objects],
         "stages": [
-            {"role": stage.role, "objects": stage.objects, "contract": stage.contract.as_dict()} for stage in stages
+            {"role": stage.role, "objects": stage.objects, "contract": stage.contract.to_dict()} for stage in stages
         ],
         "live_roles": {stage.role: stage.contract.live.as_option() for stage in stages if stage.contract.live},
-        "guest": guest_plan(loaded),
+        "guest": guest.to_dict() if guest else None,
     }
 
 

@@ -75,6 +75,7 @@ from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.settings import make_settings
 from ..module_utils.artifacts import ArtifactError, image
 from ..plugin_utils.catalogue import load
+from ..plugin_utils.written import misread_numbers
 from .app_problems import app_problems
 
 
@@ -102,7 +103,9 @@ def app_settings(
                 role["image"] = image(catalogue, role["image"], where=where)
     except ArtifactError as error:
         raise AnsibleFilterError(str(error)) from error
-    return {"cluster": settings.cluster, "problems": app_problems(definition, settings.cluster, settings.names)}
+    misread = [str(problem) for problem in misread_numbers([values, further])]
+    problems = app_problems(definition, settings.cluster, settings.names)
+    return {"cluster": settings.cluster, "problems": misread + problems}
 
 
 class FilterModule:

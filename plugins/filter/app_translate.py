@@ -76,6 +76,7 @@ from ansible.errors import AnsibleFilterError
 
 from ..module_utils.app.dialects.kubedirector import translate
 from ..module_utils.app.model.types import SERVICE_TYPES
+from ..plugin_utils.written import misread_numbers
 
 
 def app_translate(
@@ -90,6 +91,10 @@ def app_translate(
         kinds = ", ".join(SERVICE_TYPES)
         raise AnsibleFilterError(f"service_type: expected one of {kinds}, found {service_type!r}")
     try:
+        for document, data in (("definition", definition), ("cluster", cluster)):
+            misread = misread_numbers(data)
+            if misread:
+                raise translate.DialectError(misread, document)
         found = translate.translate(definition, cluster or None, namespace, service_type, images, called)
     except translate.DialectError as error:
         what = {"definition": "the app definition", "cluster": "the cluster", "images": "the images"}[error.document]

@@ -121,5 +121,5 @@ def _others(services: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"discovery_table": discovery_table}

@@ -120,5 +120,5 @@ def join_configuration(
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"join_configuration": join_configuration}

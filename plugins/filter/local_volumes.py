@@ -67,5 +67,5 @@ def local_volumes(
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"local_volumes": local_volumes}

@@ -48,5 +48,5 @@ def lock_images(lock: Mapping[str, Any] | None) -> list[dict[str, str]]:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"lock_images": lock_images}

@@ -82,5 +82,5 @@ def lock_merge(
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"lock_merge": lock_merge}

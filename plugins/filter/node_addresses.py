@@ -10,8 +10,8 @@ name: node_addresses
 short_description: Addresses of inventory hosts in the cluster's network
 version_added: 0.1.0
 description:
-  - For each host the value of C(cluster_node_address) where the inventory sets it, and otherwise the address of
-    the host's default route, from its facts.
+  - For each host the value of C(cluster_node_address) where the inventory sets it, or kubespray's C(ip), and otherwise
+    the address of the host's default route, from its facts.
 positional: hostvars
 options:
   _input:
@@ -56,6 +56,7 @@ def node_address(variables: Mapping[str, Any]) -> str:
     """The cluster address of a host by its variables and facts; empty where neither tells."""
     return str(
         variables.get("cluster_node_address")
+        or variables.get("ip")
         or variables.get("ansible_facts", {}).get("default_ipv4", {}).get("address")
         or ""
     )
@@ -75,5 +76,5 @@ def _known_address(host: str, variables: Mapping[str, Any]) -> str:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"node_addresses": node_addresses}

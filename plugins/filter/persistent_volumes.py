@@ -71,5 +71,5 @@ def _volume(volume: Mapping[str, str], storage_class: str) -> dict[str, Any]:
 class FilterModule:
     """Filters of this file."""
 
-    def filters(self):
+    def filters(self) -> dict[str, Any]:
         return {"persistent_volumes": persistent_volumes}

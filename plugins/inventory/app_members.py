@@ -142,10 +142,11 @@ import os
 import re
 from typing import Any
 
-import yaml
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
+from ..module_utils.app.dialects import document as documents
+from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
 from ..module_utils.discovery.read import load_pods, optional, read_nodes
 from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector
@@ -321,12 +322,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
 
     def _definition(self, path: str) -> dict[str, Any]:
         try:
-            with open(path, encoding="utf-8") as stream:
-                found = yaml.safe_load(stream)
-        except OSError as error:
-            raise AnsibleParserError(f"definitions: {path} cannot be read: {error.strerror}.") from error
-        except yaml.YAMLError as error:
-            raise AnsibleParserError(f"definitions: {path} is not valid YAML: {error}") from error
+            found = dict(documents.pick(documents.read(path), ("App",)).data)
+        except AppError as error:
+            raise AnsibleParserError(f"definitions: {error}") from None
         probes_of(found, instance="x", namespace="x")
         return found
 

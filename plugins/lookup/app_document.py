@@ -49,6 +49,7 @@ _raw:
 """
 
 from pathlib import Path
+from typing import Any
 
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
@@ -61,7 +62,7 @@ KINDS = {"app": app_documents.APP_KINDS, "cluster": app_documents.CLUSTER_KINDS}
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         kind = self.get_option("kind")
         result = []
@@ -79,7 +80,7 @@ class LookupModule(LookupBase):
                 Display().warning(f"{documents[0].source}: {note}")
         return result
 
-    def _path(self, term, variables):
+    def _path(self, term: str, variables: dict[str, Any] | None) -> str:
         path = Path(term).expanduser()
         if path.is_absolute() or path.exists():
             return str(path)

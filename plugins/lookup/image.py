@@ -41,6 +41,8 @@ _raw:
   elements: str
 """
 
+from typing import Any
+
 from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
@@ -49,7 +51,7 @@ from ..plugin_utils.catalogue import load
 
 
 class LookupModule(LookupBase):
-    def run(self, terms, variables=None, **kwargs):
+    def run(self, terms: list[Any], variables: dict[str, Any] | None = None, **kwargs: Any) -> list[Any]:
         self.set_options(var_options=variables, direct=kwargs)
         try:
             catalogue, where = load(self.get_option("lock_file"))

@@ -9,6 +9,8 @@ wrote. Both have the same structure, so every function here takes either.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 # uname -m -> the name that Go and the download sites use.
 ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
@@ -40,7 +42,7 @@ def kubernetes_versions(catalogue: dict) -> list[str]:
     return [str(version) for version in catalogue.get("kubernetes") or {}]
 
 
-def _choose(kind, name, version, versions, where):
+def _choose(kind: str, name: str, version: str | None, versions: Mapping[str, Any], where: str) -> str:
     if not versions:
         raise ArtifactError(f"{kind} {name}: {where} holds no version of it. Fill the mirror again.")
     if not version:

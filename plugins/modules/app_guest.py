@@ -27,7 +27,7 @@ options:
     choices: [prepared, told]
     default: prepared
   guest:
-    description: The plan of the cluster, as P(baremetal.bigdata.app_render#filter) returns it in C(guest).
+    description: The contract of the cluster, as P(baremetal.bigdata.app_render#filter) returns it in C(guest).
     type: dict
     required: true
   leaving:
@@ -102,6 +102,7 @@ import secrets
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 try:
@@ -110,6 +111,7 @@ except ImportError:
     yaml = None  # type: ignore[assignment]
 
 from ..module_utils.app.compare import identity, masked, normalise
+from ..module_utils.app.contract import ContractError, GuestContract, GuestRole
 from ..module_utils.app.render.guest import CONFIGURE, guest_name
 from ..module_utils.app.render.names import namespace_object
 from ..module_utils.app.render.text import digest
@@ -130,16 +132,62 @@ class Refused(Exception):
     """Something that the run cannot go on with: its text says what was expected, what was found and the remedy."""
 
 
-class Guests:
-    """One run: what the cluster's plan says, what is there, and what was done."""
+@dataclass(frozen=True)
+class Member:
+    """A pod of a guest-configured role."""
 
-    def __init__(self, kube: Kube, params: Mapping[str, Any], check: bool):
+    pod: Mapping[str, Any]
+    role: GuestRole
+
+    @property
+    def name(self) -> str:
+        return str(self.pod["metadata"]["name"])
+
+    @property
+    def _statuses(self) -> list[dict[str, Any]]:
+        return (self.pod.get("status") or {}).get("containerStatuses") or []
+
+    @property
+    def container(self) -> str:
+        """The container that runs now, or nothing."""
+        for item in self._statuses:
+            if item["name"] == self.role.container and (item.get("state") or {}).get("running") is not None:
+                return item.get("containerID") or ""
+        return ""
+
+    @property
+    def waits_for(self) -> str:
+        """Why its container does not run, where the kubelet says so."""
+        waiting = [(item.get("state") or {}).get("waiting") or {} for item in self._statuses]
+        return ": ".join(filter(None, (waiting[0].get("reason"), waiting[0].get("message")))) if waiting else ""
+
+    @property
+    def told(self) -> guest.Told | None:
+        """What the pod's annotation says that it was told."""
+        return guest.Told.from_json((self.pod["metadata"].get("annotations") or {}).get(ANNOTATION_MEMBERS) or "")
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one member is told: from what it knows to what it shall know, and its configmeta.json."""
+
+    member: Member
+    known: guest.Told
+    final: guest.Told
+    notes: Sequence[guest.Notification]
+    meta: Mapping[str, Any]
+
+
+class Guests:
+    """One run: what the cluster's contract says, what is there, and what was done."""
+
+    def __init__(self, kube: Kube, contract: GuestContract, params: Mapping[str, Any], check: bool):
         self.kube = kube
         self.check = check
         self.params = params
-        self.plan: dict[str, Any] = params["guest"]
-        self.namespace: str = self.plan["namespace"]
-        self.roles = {role["id"]: role for role in self.plan["roles"]}
+        self.contract = contract
+        self.namespace = contract.namespace
+        self.roles = {role.id: role for role in contract.roles}
         self.start = time.monotonic()
         self.secrets: set[str] = set()
         self.namespace_is_new = False
@@ -181,40 +229,43 @@ class Guests:
 
     def tokens(self) -> dict[str, str]:
         """The services' tokens: those that exist stay."""
-        if not self.plan["tokens"]:
+        if not self.contract.tokens:
             return {}
-        known = guest.secret_content(self.get("Secret", f"{self.plan['name']}-tokens"))
-        tokens = {name: known.get(name) or secrets.token_hex(16) for name in self.plan["tokens"]}
+        known = guest.secret_content(self.get("Secret", f"{self.contract.name}-tokens"))
+        tokens = {name: known.get(name) or secrets.token_hex(16) for name in self.contract.tokens}
         self.secrets |= set(tokens.values())
         return tokens
 
     def connections(self) -> dict[str, Any]:
         """What the cluster is connected to, as it is now."""
-        wanted = self.plan["connections"]
+        wanted = self.contract.connections
         result: dict[str, Any] = {"clusters": {}, "configmaps": {}, "secrets": {}}
-        for name in wanted["clusters"]:
+        for name in wanted.clusters:
             found = self.get("Secret", guest_name(name))
             text = guest.secret_content(found).get("cluster.json")
             if not text:
                 raise Refused(
-                    f"connections.clusters of {self.plan['name']}: expected a running cluster {name} with config "
+                    f"connections.clusters of {self.contract.name}: expected a running cluster {name} with config "
                     f"packages in namespace {self.namespace}, found no Secret {guest_name(name)} there. "
                     f"Deploy {name} first, or take it out of the connections."
                 )
             result["clusters"][name] = guest.connected_cluster(json.loads(text), name)
-        for what, kind in (("configmaps", "ConfigMap"), ("secrets", "Secret")):
-            for name in wanted[what]:
+        for what, kind, names in (
+            ("configmaps", "ConfigMap", wanted.configmaps),
+            ("secrets", "Secret", wanted.secrets),
+        ):
+            for name in names:
                 found = self.get(kind, name)
                 if found is None:
                     raise Refused(
-                        f"connections.{what} of {self.plan['name']}: expected a {kind} {name} in namespace "
+                        f"connections.{what} of {self.contract.name}: expected a {kind} {name} in namespace "
                         f"{self.namespace}, found none. Make it first, or take it out of the connections."
                     )
                 label = guest.TYPE_LABELS[what]
                 category = (found["metadata"].get("labels") or {}).get(label)
                 if not category:
                     raise Refused(
-                        f"connections.{what} of {self.plan['name']}: expected a label {label} on {kind} {name}, "
+                        f"connections.{what} of {self.contract.name}: expected a label {label} on {kind} {name}, "
                         f"found none. Start scripts look connected objects up by it: "
                         f"kubectl -n {self.namespace} label {kind.lower()} {name} {label}=KIND"
                     )
@@ -226,62 +277,60 @@ class Guests:
     def counts(self) -> dict[str, int]:
         """How many members each role has now, by its controller. A role that is not there yet is left out."""
         result = {}
-        for role in self.plan["roles"]:
-            version = "v1" if role["controller"] == "ReplicationController" else "apps/v1"
-            live = self.get(role["controller"], role["workload"], version)
+        for role in self.contract.roles:
+            version = "v1" if role.controller == "ReplicationController" else "apps/v1"
+            live = self.get(role.controller, role.workload, version)
             if live is None:
                 continue
             spec, status = live.get("spec") or {}, live.get("status") or {}
             count = spec.get("replicas", status.get("desiredNumberScheduled"))
             if count is not None:
-                result[role["id"]] = count
+                result[role.id] = count
         return result
 
     def write(self, members: Mapping[str, Sequence[str]]) -> tuple[dict[str, Any], dict[str, int]]:
         """Bring the Secrets up to date. Returns what all members are told, and the members' numbers."""
         tokens, connections = self.tokens(), self.connections()
-        for role in self.plan["roles"]:
-            self.secrets |= set(role["secret_keys"].values())
-        found = guest.secret_content(self.get("Secret", guest_name(self.plan["name"])))
+        for role in self.contract.roles:
+            self.secrets |= set(role.secret_keys.values())
+        found = guest.secret_content(self.get("Secret", guest_name(self.contract.name)))
         ids = guest.assign_ids(json.loads(found.get("ids.json") or "{}"), members)
-        for item in guest.guest_objects(self.plan, connections, tokens, members, ids):
+        for item in guest.guest_objects(self.contract, connections, tokens, members, ids):
             self.apply(item)
         if not self.roles:
             return {}, ids
-        return guest.shared_meta(self.plan, connections, tokens, members, ids), ids
+        return guest.shared_meta(self.contract, connections, tokens, members, ids), ids
 
     # --- members --------------------------------------------------------------------------------------
 
-    def agent(self, pod: str, role: Mapping[str, Any], *words: str, line: str = "", timeout: float = QUESTION) -> str:
+    def agent(self, pod: str, role: GuestRole, *words: str, line: str = "", timeout: float = QUESTION) -> str:
         """What the agent in a member answers. ``line`` goes to its standard input."""
         command = [*CONFIGURE, *words]
         if not line:
-            return self.kube.run(self.namespace, pod, role["container"], command, timeout)
-        return self.kube.run(self.namespace, pod, role["container"], command, timeout, line + "\n")
+            return self.kube.run(self.namespace, pod, role.container, command, timeout)
+        return self.kube.run(self.namespace, pod, role.container, command, timeout, line + "\n")
 
-    def by_hand(self, pod: str, role: Mapping[str, Any], word: str) -> str:
-        return f"kubectl -n {self.namespace} exec {pod} -c {role['container']} -- {' '.join(CONFIGURE)} {word}"
+    def by_hand(self, pod: str, role: GuestRole, word: str) -> str:
+        return f"kubectl -n {self.namespace} exec {pod} -c {role.container} -- {' '.join(CONFIGURE)} {word}"
 
-    def pods(self) -> dict[str, dict[str, Any]]:
+    def pods(self) -> dict[str, Member]:
         """The pods of guest-configured roles that are there to stay, by name."""
         found = {}
         for role in self.roles.values():
-            if role["guest"]:
-                for pod in self.kube.list("v1", "Pod", self.namespace, role["selector"]):
+            if role.guest:
+                for pod in self.kube.list("v1", "Pod", self.namespace, role.selector):
                     if not pod["metadata"].get("deletionTimestamp"):
-                        found[pod["metadata"]["name"]] = {**pod, "role": role}
+                        found[pod["metadata"]["name"]] = Member(pod, role)
         return found
 
-    def state(self, pod: Mapping[str, Any]) -> str:
+    def state(self, member: Member) -> str:
         """How far a member is: as its agent says, or why it cannot be asked."""
-        status = pod.get("status") or {}
-        if not container_id(pod):
-            waiting = [(item.get("state") or {}).get("waiting") or {} for item in status.get("containerStatuses") or []]
-            why = ": ".join(filter(None, (waiting[0].get("reason"), waiting[0].get("message")))) if waiting else ""
+        if not member.container:
+            why = member.waits_for
             return f"none, its container does not run{' (' + why + ')' if why else ''}"
-        return self.agent(pod["metadata"]["name"], pod["role"], "status")
+        return self.agent(member.name, member.role, "status")
 
-    def await_members(self, members: Mapping[str, Sequence[str]], told: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    def await_members(self, members: Mapping[str, Sequence[str]], told: dict[str, guest.Told]) -> dict[str, Member]:
         """Wait until every member has configured itself. Returns the pods.
 
         ``told`` gets what each member knows where that has to be asked of it: when its container is new.
@@ -290,14 +339,14 @@ class Guests:
         shown: dict[str, str] = {}
         while True:
             pods, missing = self.pods(), {}
-            names = [name for role in self.roles.values() if role["guest"] for name in members[role["id"]]]
+            names = [name for role in self.roles.values() if role.guest for name in members[role.id]]
             with ThreadPoolExecutor(WORKERS) as pool:
                 found = list(pool.map(self.look, [pods.get(name) for name in names]))
             for name, (known, state) in zip(names, found):
                 if known is not None:
                     told[name] = known
                 elif state.startswith("failed") and wait:
-                    self.refuse(name, pods[name]["role"], state)
+                    self.refuse(name, pods[name].role, state)
                 else:
                     told.pop(name, None)
                     missing[name] = state
@@ -309,25 +358,25 @@ class Guests:
                 return pods
             if time.monotonic() - self.start > self.params["timeout"]:
                 raise Refused(
-                    f"{self.plan['name']} in namespace {self.namespace}: expected all members to configure themselves "
+                    f"{self.contract.name} in namespace {self.namespace}: expected all members to configure themselves "
                     f"within {self.params['timeout']} s, found "
                     + "; ".join(f"{name}: {state}" for name, state in missing.items())
                     + f". Look at kubectl -n {self.namespace} describe pod {next(iter(missing))}, and run again."
                 )
             time.sleep(PAUSE)
 
-    def look(self, pod: Mapping[str, Any] | None) -> tuple[dict[str, Any] | None, str]:
+    def look(self, member: Member | None) -> tuple[guest.Told | None, str]:
         """What a member knows, or why nobody can tell."""
-        if pod is None:
+        if member is None:
             return None, "there is no such pod"
-        known = memory(pod)
-        if known and known["container"] == container_id(pod):
+        known = member.told
+        if known and known.container == member.container:
             return known, ""
         try:
-            state = self.state(pod)
+            state = self.state(member)
             if not state.startswith("configured"):
                 return None, state
-            return self.ask_memory(pod, known if state.endswith("kept") else None), ""
+            return self.ask_memory(member, known if state.endswith("kept") else None), ""
         except CommandFailed as error:
             return None, f"none, its agent does not answer: {reason(error)}"
         except Exception as error:
@@ -336,72 +385,58 @@ class Guests:
                 raise
             return None, f"none, it cannot be asked: {reason(error)}"
 
-    def ask_memory(self, pod: Mapping[str, Any], kept: Mapping[str, Any] | None) -> dict[str, Any]:
+    def ask_memory(self, member: Member, kept: guest.Told | None) -> guest.Told:
         """What a member with a new container knows: what it configured itself with, or what it kept on a volume."""
         if kept:
-            return {**kept, "container": container_id(pod), "meta": ""}
-        meta = json.loads(self.agent(pod["metadata"]["name"], pod["role"], "meta"))
-        return guest.tidy(
-            {
-                "container": container_id(pod),
-                "meta": digest(meta),
-                "connections": digest(meta["connections"]),
-                "members": guest.told_by_meta(self.plan, meta),
-            }
-        )
+            return replace(kept, container=member.container, meta="")
+        meta = json.loads(self.agent(member.name, member.role, "meta"))
+        members = guest.told_by_meta(self.contract, meta)
+        return guest.Told(member.container, digest(meta), digest(meta["connections"]), members)
 
-    def refuse(self, name: str, role: Mapping[str, Any], state: str) -> NoReturn:
+    def refuse(self, name: str, role: GuestRole, state: str) -> NoReturn:
         code, _, why = state.partition(" ")[2].partition(" ")
         try:
             logs = self.agent(name, role, "logs")
         except Exception as error:  # the reason above is what matters
             logs = f"(cannot be read: {reason(error)})"
         text = (
-            f"{name} (role {role['id']} of {self.plan['name']}, namespace {self.namespace}) could not be configured "
-            f"from {shown_url(role['package'])}: it ended with {code}: {why}\n{logs}\n"
+            f"{name} (role {role.id} of {self.contract.name}, namespace {self.namespace}) could not be configured "
+            f"from {shown_url(role.package)}: it ended with {code}: {why}\n{logs}\n"
             f"See {self.by_hand(name, role, 'logs')}. When the cause is gone: {self.by_hand(name, role, 'retry')}, "
             "or delete the pod; then run again."
         )
         raise Refused(text)
 
-    def remember(self, name: str, known: Mapping[str, Any]) -> None:
-        annotation = {ANNOTATION_MEMBERS: json.dumps(known, sort_keys=True, separators=(",", ":"))}
+    def remember(self, name: str, known: guest.Told) -> None:
+        annotation = {ANNOTATION_MEMBERS: known.to_json()}
         self.kube.patch("v1", "Pod", name, self.namespace, {"metadata": {"annotations": annotation}})
 
-    def report(self, pod: Mapping[str, Any], known: Mapping[str, Any], final: Mapping[str, Any], notes: Any) -> None:
-        name, old = pod["metadata"]["name"], memory(pod)
-        if known["meta"] != final["meta"]:
+    def report(self, job: Job) -> None:
+        name, old = job.member.name, job.member.told
+        if job.known.meta != job.final.meta:
             self.result["updated"].append(name)
-        self.result["told"] += [str(note) for note in notes]
-        if old != final:
-            self.differ(f"Pod/{name}", remembered(old), remembered(final))
+        self.result["told"] += [str(note) for note in job.notes]
+        if old != job.final:
+            self.differ(f"Pod/{name}", remembered(old), remembered(job.final))
 
-    def tell(
-        self,
-        pod: Mapping[str, Any],
-        known: dict[str, Any],
-        final: Mapping[str, Any],
-        notes: Sequence[guest.Notification],
-        hosts: Mapping[str, str],
-        meta: Mapping[str, Any],
-    ) -> None:
+    def tell(self, job: Job, hosts: Mapping[str, str]) -> None:
         """Bring one member up to date, call by call, each remembered once it is done."""
-        name, old = pod["metadata"]["name"], memory(pod)
-        if notes and old != known:
+        name, role, old, known = job.member.name, job.member.role, job.member.told, job.known
+        if job.notes and old != known:
             # What it knows by its configuration has to be kept before the file there says more.
             self.remember(name, known)
-        line = json.dumps(meta, sort_keys=True, separators=(",", ":"))
-        if not notes and known["meta"] != final["meta"]:
-            self.call(name, pod["role"], [], line)
-        for note in notes:
-            self.call(name, pod["role"], note.arguments(hosts), line)
+        line = json.dumps(job.meta, sort_keys=True, separators=(",", ":"))
+        if not job.notes and known.meta != job.final.meta:
+            self.call(name, role, [], line)
+        for note in job.notes:
+            self.call(name, role, note.arguments(hosts), line)
             self.progress(f"told {note}")
-            known = guest.after(known, note, final["connections"])
+            known = guest.after(known, note, job.final.connections)
             self.remember(name, known)
-        if notes or old != final:
-            self.remember(name, final)
+        if job.notes or old != job.final:
+            self.remember(name, job.final)
 
-    def call(self, name: str, role: Mapping[str, Any], arguments: list[str], line: str) -> None:
+    def call(self, name: str, role: GuestRole, arguments: list[str], line: str) -> None:
         try:
             self.agent(name, role, "tell", *arguments, line=line, timeout=self.params["timeout"])
         except Exception as error:
@@ -409,7 +444,7 @@ class Guests:
                 raise
             what = f"startscript {' '.join(arguments)}" if arguments else "writing configmeta.json"
             raise Refused(
-                f"{name} (role {role['id']} of {self.plan['name']}, namespace {self.namespace}) could not be told: "
+                f"{name} (role {role.id} of {self.contract.name}, namespace {self.namespace}) could not be told: "
                 f"{what}: {reason(error)}\nIts output is in /opt/guestconfig/notify.stdout and notify.stderr there. "
                 "Members told so far are not told again: mend the cause and run again."
             ) from error
@@ -417,85 +452,65 @@ class Guests:
     # --- states ---------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        if self.plan["create_namespace"]:
-            self.apply(namespace_object(self.plan["namespace"]))
+        if self.contract.create_namespace:
+            self.apply(namespace_object(self.contract.namespace))
         counts = {}
         for name, count in self.counts().items():
             # Those that have to leave are members until they are told to.
-            counts[name] = max(count, self.roles[name]["members"])
-        self.write(guest.membership(self.plan, counts))
+            counts[name] = max(count, self.roles[name].members)
+        self.write(guest.membership(self.contract, counts))
         for name in self.result["applied"]:
             self.progress(f"wrote {name}")
 
     def bring_up_to_date(self) -> None:
         counts = self.counts()
-        if not any(self.roles[name]["guest"] for name in counts):
+        if not any(self.roles[name].guest for name in counts):
             return
         leaving = self.params["leaving"]
         # Also those that are still to be started: they are in the file from the beginning.
-        planned = {name: max(counts.get(name, 0), role["members"]) for name, role in self.roles.items()}
-        expected = guest.membership(self.plan, planned, leaving)
-        members = guest.membership(self.plan, {name: counts.get(name, 0) for name in self.roles}, leaving)
+        planned = {name: max(counts.get(name, 0), role.members) for name, role in self.roles.items()}
+        expected = guest.membership(self.contract, planned, leaving)
+        members = guest.membership(self.contract, {name: counts.get(name, 0) for name in self.roles}, leaving)
         shared, ids = self.write(expected)
-        told: dict[str, dict[str, Any]] = {}
+        told: dict[str, guest.Told] = {}
         pods = self.await_members(members, told)
         announced = expected if self.check and not leaving else members
-        wanted = {
-            "connections": digest(shared["connections"]),
-            "members": {role["name"]: expected[name] for name, role in self.roles.items()},
-            "listeners": {name: pods[name]["role"]["events"] for name in told},
-            "configured": [
+        goal = guest.Goal(
+            members={role.name: expected[name] for name, role in self.roles.items()},
+            connections=digest(shared["connections"]),
+            listeners={name: pods[name].role.events for name in told},
+            configured={
                 name
                 for role in self.roles.values()
-                for name in announced[role["id"]]
-                if name in told or not role["guest"] or announced is expected
-            ],
-        }
+                for name in announced[role.id]
+                if name in told or not role.guest or announced is expected
+            },
+        )
         hosts = {
             name: guest.fqdn(role, name)
             for role in self.roles.values()
-            for known in (*(item["members"] for item in told.values()), wanted["members"])
-            for name in known.get(role["name"], ())
+            for known in (*(item.members for item in told.values()), goal.members)
+            for name in known.get(role.name, ())
         }
-        notes = guest.notifications(told, wanted)
+        notes = guest.notifications(told, goal)
         jobs = []
         for name in sorted(told):
-            meta = {**shared, "node": guest.node_meta(self.plan, name, ids)}
-            final = {**guest.settled(told[name], wanted), "meta": digest(meta)}
-            mine = [note for note in notes if note.pod == name]
-            self.report(pods[name], told[name], final, mine)
-            jobs.append((pods[name], told[name], final, mine, hosts, meta))
+            meta = {**shared, "node": guest.node_meta(self.contract, name, ids)}
+            final = replace(guest.settled(told[name], goal), meta=digest(meta))
+            jobs.append(Job(pods[name], told[name], final, [note for note in notes if note.pod == name], meta))
+            self.report(jobs[-1])
         if not self.check and jobs:
             # Members at the same time, the calls of each one after the other, as KubeDirector does.
             with ThreadPoolExecutor(WORKERS) as pool:
-                for future in [pool.submit(self.tell, *job) for job in jobs]:
+                for future in [pool.submit(self.tell, job, hosts) for job in jobs]:
                     future.result()
 
 
-def container_id(pod: Mapping[str, Any]) -> str:
-    """The container that runs now, or nothing."""
-    for item in (pod.get("status") or {}).get("containerStatuses") or []:
-        if item["name"] == pod["role"]["container"] and (item.get("state") or {}).get("running") is not None:
-            return item.get("containerID") or ""
-    return ""
-
-
-def memory(pod: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What the pod's annotation says that its member was told."""
-    text = (pod["metadata"].get("annotations") or {}).get(ANNOTATION_MEMBERS)
-    try:
-        found = json.loads(text) if text else None
-    except ValueError:
-        return None
-    complete = isinstance(found, dict) and {"container", "meta", "connections", "members"} <= set(found)
-    return found if complete else None
-
-
-def remembered(known: Mapping[str, Any] | None) -> str:
+def remembered(known: guest.Told | None) -> str:
     if not known:
         return ""
-    lines = [f"{role}: {', '.join(names)}\n" for role, names in sorted(known["members"].items())]
-    return "".join([*lines, f"connections {known['connections']}\n", f"configmeta {known['meta']}\n"])
+    lines = [f"{role}: {', '.join(names)}\n" for role, names in known.members.items()]
+    return "".join([*lines, f"connections {known.connections}\n", f"configmeta {known.meta}\n"])
 
 
 def shown_url(url: str) -> str:
@@ -513,12 +528,18 @@ def main() -> None:
             "field_manager": {"type": "str", "default": "baremetal.bigdata"},
         }
     )
-    # Values that are part of the plan, and so of what Ansible shows of the call.
-    for role in module.params["guest"].get("roles") or []:
-        urls = [role["package"], *(item["url"] for item in role["files"])]
-        module.no_log_values |= guest.secrets_of([*role["secret_keys"].values(), *map(guest.password_of, urls)])
+    try:
+        contract = GuestContract.from_dict(module.params["guest"])
+    except ContractError as error:
+        # What is no contract may have secrets anywhere, and Ansible shows the call.
+        module.params["guest"] = None
+        module.fail_json(msg=str(error))
+    # Values that are part of the contract, and so of what Ansible shows of the call.
+    for role in contract.roles:
+        urls = [role.package, *(item.url for item in role.files)]
+        module.no_log_values |= guest.secrets_of([*role.secret_keys.values(), *map(guest.password_of, urls)])
     with reporting(module, lambda why: {"reason": why}):
-        guests = Guests(Kube(module), module.params, module.check_mode)
+        guests = Guests(Kube(module), contract, module.params, module.check_mode)
     try:
         with reporting(module, lambda why: {"reason": why}):
             if module.params["state"] == "prepared":

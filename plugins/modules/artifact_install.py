@@ -296,7 +296,7 @@ def unpack(archive: str, artifact: dict, staged: dict[str, str]) -> None:
 class Record:
     """What an earlier run installed."""
 
-    def __init__(self, directory, name):
+    def __init__(self, directory: str, name: str) -> None:
         self.path = os.path.join(directory, name + ".json")
         try:
             with open(self.path, encoding="utf-8") as stream:
@@ -305,7 +305,7 @@ class Record:
             self.data = {}
 
     @property
-    def version(self):
+    def version(self) -> str:
         return self.data.get("version", "")
 
     def stale_members(self, artifact: dict) -> list[dict]:
@@ -316,14 +316,14 @@ class Record:
         return [member for member in artifact["members"] if not self._is_current(files.get(member["dest"]), member)]
 
     @staticmethod
-    def _is_itself(artifact, member):
+    def _is_itself(artifact: dict, member: dict) -> bool:
         # A bare program needs no record: its checksum is the artifact's.
         dest = member["dest"]
         return not member.get("path") and os.path.isfile(dest) and sha256_of(dest) == artifact["sha256"]
 
     @classmethod
-    def _is_current(cls, entry, member):
-        return bool(entry) and entry.get("path") == member.get("path") and cls.is_recorded(member["dest"], entry)
+    def _is_current(cls, entry: dict | None, member: dict) -> bool:
+        return entry is not None and entry.get("path") == member.get("path") and cls.is_recorded(member["dest"], entry)
 
     @staticmethod
     def is_recorded(dest: str, entry: dict) -> bool:
@@ -354,15 +354,15 @@ class Record:
 
 
 class Installer:
-    def __init__(self, module):
+    def __init__(self, module: AnsibleModule) -> None:
         self.module = module
         self.params = module.params
         self.records = {item["name"]: Record(self.params["state_dir"], item["name"]) for item in self.artifacts}
         self.stale = {item["name"]: self.records[item["name"]].stale_members(item) for item in self.artifacts}
-        self.temporary = []
+        self.temporary: list[str] = []
 
     @property
-    def artifacts(self):
+    def artifacts(self) -> list[dict]:
         return self.params["artifacts"]
 
     def fetch_all(self) -> dict[str, str]:
@@ -495,7 +495,9 @@ class Installer:
 
 def remove(module: AnsibleModule) -> dict:
     """Remove what the records name, and the records."""
-    removed, names, lines = [], [], []
+    removed: list[str] = []
+    names: list[str] = []
+    lines: list[str] = []
     for name in module.params["names"]:
         record = Record(module.params["state_dir"], name)
         if not os.path.isfile(record.path):
@@ -534,7 +536,7 @@ def refuse_bad_input(artifacts: list[dict]) -> None:
                 raise InstallError("{}: expected an octal mode, found {!r}.".format(artifact["name"], member["mode"]))
 
 
-def main():
+def main() -> None:
     member = {
         "path": {"type": "str"},
         "dest": {"type": "path", "required": True},

@@ -59,7 +59,7 @@ replaced:
 import json
 import time
 
-from ..module_utils.app.run.status import member
+from ..module_utils.app.run.status import Member, member
 from ..module_utils.kube.module import Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
@@ -91,7 +91,7 @@ def whom(name: str, waiting: dict, address: str) -> str:
     return address or dead[0]
 
 
-def pod_of(kube: Kube, namespace: str, name: str):
+def pod_of(kube: Kube, namespace: str, name: str) -> Member:
     pod = kube.get("v1", "Pod", name, namespace)
     if pod is None:
         raise Refused(f"{name}: expected a pod of that name in namespace {namespace}, found none.")

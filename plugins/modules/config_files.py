@@ -186,7 +186,7 @@ import pwd
 import re
 import stat
 import tempfile
-from typing import Callable
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.text.converters import to_native
@@ -274,7 +274,7 @@ def shown(content: bytes | None, secret: bool) -> str:
 class Entry:
     """One path: what it is to be, and what it is."""
 
-    def __init__(self, module, params):
+    def __init__(self, module: AnsibleModule, params: dict[str, Any]) -> None:
         self.module = module
         self.path = params["dest"]
         self.directory = params["state"] == "directory"
@@ -478,7 +478,7 @@ def place(module: AnsibleModule) -> dict:
     return result
 
 
-def main():
+def main() -> None:
     # The action plugin has rendered templates and read files: here, each comes with its content, encoded. What is
     # marked as no_log stays out of the host's log, and encoded as it is, it takes nothing else out of the result.
     spec = {

@@ -126,7 +126,7 @@ def selinux_set(mode: str, enforcing: str, config: str) -> bool:
     return now == mode and f"SELINUX={mode}" in config.splitlines()
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "packages": {"type": "list", "elements": "str", "default": []},

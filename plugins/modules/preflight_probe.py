@@ -126,6 +126,7 @@ facts:
       type: list
       elements: dict
     machine_id: {description: Content of /etc/machine-id., type: str}
+    member_address: {description: Address of the etcd member on the host., type: str}
     memory_mb: {description: Memory in MB., type: int}
     product_uuid: {description: The hardware's id., type: str}
     python: {description: "Python's version: major, minor, micro.", type: list, elements: int}
@@ -508,6 +509,14 @@ def kubernetes(etcd_dir):
     }
 
 
+def member_address(etcd_dir):
+    """The address that the etcd member on the host has told the others, where it has one."""
+    if not kubernetes(etcd_dir)["etcd"]:
+        return ""
+    url = re.search(r"^ETCD_INITIAL_ADVERTISE_PEER_URLS=https?://([^:/\s]+)", read("/etc/etcd.env"), re.MULTILINE)
+    return url.group(1) if url else ""
+
+
 def leftovers():
     return [
         {"name": name, "path": next(path for path in paths if os.path.exists(path))}
@@ -577,6 +586,7 @@ def main():
         "leftovers": leftovers(),
         "listeners": listeners(params["ports"]),
         "machine_id": read("/etc/machine-id"),
+        "member_address": member_address(params["etcd_dir"]),
         "memory_mb": memory.get("MemTotal"),
         # A container has its host's.
         "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid"),

@@ -11,6 +11,7 @@ description:
   - Compares what the probes found, and what the inventory says, with what a cluster needs.
   - Holds every variable that the inventory, the play or the command line sets against the argument specs of the
     collection's roles - the type, the choices, and whether any role knows the name.
+  - Of hosts of etcd and of the control plane that the run leaves out, looks at the variable that O(probe) names too.
   - Fails when there is an error, with all findings of all hosts in the message. Warnings are shown as warnings.
   - Changes nothing.
 version_added: 0.1.0
@@ -26,8 +27,8 @@ options:
     required: true
   settings:
     description:
-      - The cluster's settings V(api_endpoint), V(dns_domain), V(kubernetes_version), V(network_plugin),
-        V(pod_subnet) and V(service_subnet).
+      - The cluster's settings V(api_endpoint), V(dns_domain), V(kubernetes_version), V(mirror_url),
+        V(network_plugin), V(pod_subnet) and V(service_subnet).
     type: dict
     required: true
   controller_files:
@@ -74,6 +75,7 @@ EXAMPLES = r"""
       api_endpoint: ""
       dns_domain: cluster.local
       kubernetes_version: 1.36.3
+      mirror_url: ""
       network_plugin: flannel
       pod_subnet: 10.244.0.0/16
       service_subnet: 10.96.0.0/16

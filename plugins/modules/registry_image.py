@@ -89,6 +89,9 @@ import tarfile
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Iterable
+from email.message import Message
+from typing import IO, Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -105,13 +108,20 @@ class RegistryError(Exception):
 
 
 class Registry:
-    def __init__(self, address, timeout):
+    def __init__(self, address: str, timeout: int) -> None:
         self.address = address.rstrip("/")
         self.timeout = timeout
         # Loopback: no proxy.
         self.client = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-    def request(self, method, url, data=None, headers=None, accept=()):
+    def request(
+        self,
+        method: str,
+        url: str,
+        data: bytes | IO[bytes] | None = None,
+        headers: dict[str, str] | None = None,
+        accept: Iterable[str] = (),
+    ) -> tuple[int, Message]:
         """Status and headers; a 404 is an answer, other errors are raised."""
         request = urllib.request.Request(
             urllib.parse.urljoin(self.address + "/", url), data=data, method=method, headers=headers or {}
@@ -129,11 +139,11 @@ class Registry:
                 f"{method} {request.full_url}: expected success, found HTTP {error.code} {body}"
             ) from error
 
-    def digest(self, repository, tag):
+    def digest(self, repository: str, tag: str) -> str | None:
         status, headers = self.request("HEAD", f"/v2/{repository}/manifests/{tag}", accept=MANIFESTS)
         return headers.get("Docker-Content-Digest") if status == 200 else None
 
-    def push_blob(self, repository, descriptor, stream):
+    def push_blob(self, repository: str, descriptor: dict[str, Any], stream: IO[bytes]) -> None:
         digest = descriptor["digest"]
         if self.request("HEAD", f"/v2/{repository}/blobs/{digest}")[0] == 200:
             return
@@ -149,16 +159,17 @@ class Registry:
             headers={"Content-Type": "application/octet-stream", "Content-Length": str(descriptor["size"])},
         )
 
-    def push(self, repository, tag, digest, archive):
+    def push(self, repository: str, tag: str, digest: str, archive: str) -> None:
         """Push the manifest *digest* of an OCI archive and all that it names."""
         with tarfile.open(archive) as tar:
             names = set(tar.getnames())
 
-            def blob(wanted):
+            def blob(wanted: str) -> IO[bytes]:
                 name = "blobs/" + wanted.replace(":", "/")
-                if name not in names:
+                content = tar.extractfile(name) if name in names else None
+                if content is None:
                     raise RegistryError(f"{archive}: expected the blob {wanted}, found none. Make the archive again.")
-                return tar.extractfile(name)
+                return content
 
             manifest = blob(digest).read()
             if "sha256:" + hashlib.sha256(manifest).hexdigest() != digest:
@@ -176,7 +187,7 @@ class Registry:
             raise RegistryError(f"{repository}:{tag}: expected {digest} after the push, found {found}.")
 
 
-def main():
+def main() -> None:
     image = {
         "repository": {"type": "str", "required": True},
         "tag": {"type": "str", "required": True},

@@ -489,116 +489,27 @@ namespace:
 """
 
 import gc
-import time
 import typing as t
 
+from ansible.module_utils import basic
 from ansible.module_utils.basic import AnsibleModule
 
-from ..module_utils.app.run.live import Probe, ProbeError, ask_all, parse_probes, probes_of
-from ..module_utils.discovery.publish import members_map, same_map, shown_map
-from ..module_utils.discovery.read import CHUNK_SIZE, load_pods, optional, read_nodes, read_services, wait_for
-from ..module_utils.discovery.roster import DiscoveryError, Roster, label_selector, parse_expect
+from ..module_utils.app.run.discover import Request, look
+from ..module_utils.app.run.live import ProbeError
+from ..module_utils.discovery.publish import members_map, publish
+from ..module_utils.discovery.read import CHUNK_SIZE, optional, read_nodes, read_services
+from ..module_utils.discovery.roster import DiscoveryError, Roster
 from ..module_utils.kube.client import KubeApi
-from ..module_utils.kube.config import ClusterAccess, load_kubeconfig
+from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.kube.module import ARGUMENT_SPEC
-from ..module_utils.labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
-
-# The API tells of pods, not of who leads: members are asked again after this many seconds.
-ASK_SECONDS = 2.0
-
-
-def publish(api: KubeApi, wanted: dict[str, t.Any], check_mode: bool) -> tuple[bool, dict[str, str]]:
-    """Apply the discovery ConfigMap where it is not as wanted: whether it changed, and the difference."""
-    metadata = wanted["metadata"]
-    path = api.path("v1", "ConfigMap", metadata["namespace"], metadata["name"])
-    try:
-        live = api.get(path)
-    except KubeApiError as error:
-        if error.status != 404:
-            raise
-        live = None
-    if same_map(live, wanted):
-        return False, {}
-    try:
-        api.apply(path, wanted, FIELD_MANAGER, check_mode)
-    except KubeApiError as error:
-        # A namespace that a dry run did not make cannot take the dry run of what belongs into it.
-        if not (check_mode and error.status == 404):
-            raise
-    name = f"ConfigMap/{metadata['name']}"
-    return True, {
-        "before_header": name,
-        "after_header": name,
-        "before": shown_map(live),
-        "after": shown_map(wanted),
-    }
-
-
-class Request:
-    """What the module's options ask for, checked."""
-
-    def __init__(self, params: dict[str, t.Any], access: ClusterAccess) -> None:
-        self.expect = parse_expect(params["expect"] or {})
-        self.expect_live = parse_expect(params["expect_live"] or {}, "expect_live")
-        self.namespace = "" if params["all_namespaces"] else params["namespace"] or access.namespace
-        self.selector = label_selector(
-            params["role_label"],
-            app=params["app"],
-            instance=params["instance"],
-            roles=params["roles"],
-            extra=params["label_selector"],
-            require_role=not params["default_role"],
-        )
-        self.until = params["wait_until"]
-        self.roles = {*params["roles"], *self.expect}
-        self.probes: dict[str, Probe] = {}
-        if params["definition"]:
-            self.probes = probes_of(params["definition"], instance=params["instance"] or "", namespace=self.namespace)
-        self.probes.update(parse_probes(params["live_roles"]))
-        if self.expect_live and not self.probes:
-            raise DiscoveryError(
-                "expect_live: expected live_roles, or a definition with live_role, to know how members are asked; "
-                "found neither."
-            )
-        if params["publish"]:
-            narrowed = [name for name in ("roles", "label_selector", "all_namespaces", "default_role") if params[name]]
-            if narrowed or not params["namespace"] or not params["instance"]:
-                raise DiscoveryError(
-                    "publish: expected namespace and instance, and all members of that app cluster; found "
-                    + (f"{', '.join(narrowed)} set." if narrowed else "namespace or instance not set.")
-                )
-
-
-def look(module: AnsibleModule, api: KubeApi, roster: Roster, request: Request) -> tuple[float, list[str]]:
-    """Fill the roster, and wait if asked to: how long that took, and what members did not answer."""
-    params = module.params
-    waiting = params["wait"] and not module.check_mode
-    started = time.monotonic()
-    deadline = started + params["wait_timeout"]
-
-    def settled() -> bool:
-        return roster.met(request.expect, request.until)
-
-    def follow(version: str, done: t.Callable[[], bool], until: float) -> str:
-        return wait_for(api, roster, request.namespace, request.selector, version, params["chunk_size"], done, until)
-
-    version = load_pods(api, roster, request.namespace, request.selector, params["chunk_size"])
-    while True:
-        if waiting:
-            version = follow(version, settled, deadline)
-        findings = ask_all(api, roster.all(), request.probes, params["live_timeout"]) if request.probes else []
-        met = settled() and not roster.live_unmet(request.expect_live)
-        if not waiting or met or time.monotonic() >= deadline:
-            return (round(time.monotonic() - started, 1) if waiting else 0.0), findings
-        # Pods are followed meanwhile: those asked next are those that are ready then.
-        version = follow(version, lambda: False, min(deadline, time.monotonic() + ASK_SECONDS))
+from ..module_utils.labels import LABEL_APP, LABEL_CLUSTER, LABEL_RACK, LABEL_ROLE
 
 
 def discover(module: AnsibleModule) -> dict[str, t.Any]:
     params = module.params
     access = load_kubeconfig(params["kubeconfig"], params["context"])
-    request = Request(params, access)
+    request = Request(params, access.namespace)
     roster = Roster(
         params["role_label"],
         default_role=params["default_role"],
@@ -606,7 +517,7 @@ def discover(module: AnsibleModule) -> dict[str, t.Any]:
         cluster_domain=params["cluster_domain"],
     )
     with KubeApi(access) as api:
-        waited, findings = look(module, api, roster, request)
+        waited, findings = look(api, roster, request, waiting=params["wait"] and not module.check_mode)
         unmet = [] if roster.met(request.expect, request.until) else roster.unmet(request.expect, request.until)
         unmet += roster.live_unmet(request.expect_live, findings)
         report: dict[str, t.Any] = {
@@ -695,6 +606,10 @@ def main() -> None:
         result = discover(module)
     except (KubeApiError, DiscoveryError, ProbeError) as error:
         module.fail_json(msg=str(error))
+    if not module.no_log_values:
+        # Ansible looks for secrets of the call in every value of the result: there are none, and with thousands of
+        # members it takes as long as reading them from the API.
+        basic.remove_values = lambda value, _secrets: value
     module.exit_json(**result)
 
 

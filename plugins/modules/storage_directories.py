@@ -71,13 +71,15 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Callable
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ..module_utils.host.trees import MOUNTINFO, Refused, delete, entries, place
 
 
-def identifier(database, name, what):
+def identifier(database: Callable[[str], Any], name: str, what: str) -> int:
     """The number of a user or a group, by its name or its number."""
     if str(name).isdigit():
         return int(name)
@@ -87,7 +89,7 @@ def identifier(database, name, what):
         raise Refused(f"{what}: expected one that the host knows, found {name}.") from None
 
 
-def missing(paths):
+def missing(paths: list[str]) -> list[str]:
     """The directories that are not there. Raises Refused where something else is."""
     found = []
     for path in paths:
@@ -104,7 +106,7 @@ def missing(paths):
     return found
 
 
-def refuse_nested(paths, mountinfo=MOUNTINFO):
+def refuse_nested(paths: list[str], mountinfo: str = MOUNTINFO) -> None:
     """Raise Refused where a directory lies in another, also by a symbolic link or a mount."""
     places = [(path, *place(path, mountinfo)) for path in paths]
     for path, device, inner in places:
@@ -116,7 +118,7 @@ def refuse_nested(paths, mountinfo=MOUNTINFO):
                 raise Refused(f"{path}: expected a directory of its own, found {what} {other}. Name another path.")
 
 
-def make(path, owner, group, mode):
+def make(path: str, owner: int, group: int, mode: int) -> None:
     """Make a directory. Its owner and mode are right from the moment that it has its name."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
     fresh = f"{path}.new-{os.getpid()}"
@@ -130,7 +132,7 @@ def make(path, owner, group, mode):
         raise
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         {
             "paths": {"type": "list", "elements": "path", "required": True},
@@ -142,8 +144,8 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    emptied = []
-    lines = []
+    emptied: list[str] = []
+    lines: list[str] = []
     try:
         stray = [path for path in params["emptied"] if path not in params["paths"]]
         if stray:
@@ -168,7 +170,7 @@ def main():
                     delete(entry, device)
     except (Refused, OSError) as error:
         module.fail_json(msg=str(error))
-    result = {"changed": bool(made or emptied), "made": made, "emptied": emptied}
+    result: dict[str, Any] = {"changed": bool(made or emptied), "made": made, "emptied": emptied}
     if lines:
         result["diff"] = {"before": "", "after": "\n".join(lines) + "\n"}
     module.exit_json(**result)

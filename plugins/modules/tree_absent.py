@@ -71,7 +71,7 @@ def matching(patterns: list[str]) -> list[str]:
     return found
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         {
             "paths": {"type": "list", "elements": "path", "required": True},

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import os
 import pathlib
+from typing import Any
 
 import yaml
 
@@ -16,7 +17,7 @@ PINNED = pathlib.Path(__file__).resolve().parents[2] / "artifacts" / "artifacts.
 
 
 @functools.lru_cache(maxsize=8)
-def _read(path, _mtime_ns):
+def _read(path: str, _mtime_ns: int) -> dict[str, Any]:
     with open(path, encoding="utf-8") as stream:
         content = yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
@@ -24,7 +25,7 @@ def _read(path, _mtime_ns):
     return content
 
 
-def load(lock_file=""):
+def load(lock_file: str = "") -> tuple[dict[str, Any], str]:
     """The catalogue of *lock_file*, or the pinned one if that is empty, and its path for messages."""
     path = str(lock_file or PINNED)
     if not os.path.isfile(path):

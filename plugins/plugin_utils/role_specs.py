@@ -5,13 +5,18 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import yaml
+
+# By role: its argument specs by name, and the names in its defaults.
+Specs = dict[str, dict[str, Any]]
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
 
-def _read(path):
+def _read(path: pathlib.Path) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as stream:
             return yaml.load(stream, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)) or {}
@@ -19,7 +24,7 @@ def _read(path):
         return {}
 
 
-def load(roles=ROLES):
+def load(roles: str | pathlib.Path = ROLES) -> Specs:
     """role -> {options: name -> argument spec, defaults: names}. Roles that declare no variables are left out."""
     specs = {}
     for role in sorted(pathlib.Path(roles).iterdir()):
@@ -33,17 +38,17 @@ def load(roles=ROLES):
     return specs
 
 
-def options(specs):
+def options(specs: Specs) -> dict[str, Any]:
     """name -> argument spec, of all roles."""
     return {name: option for spec in specs.values() for name, option in spec["options"].items()}
 
 
-def known_names(specs):
+def known_names(specs: Specs) -> set[str]:
     """Every variable that a role declares."""
     return {name for spec in specs.values() for name in [*spec["options"], *spec["defaults"]]}
 
 
-def expectation(name, option):
+def expectation(name: str, option: Mapping[str, Any]) -> str:
     """What an argument spec expects, in words."""
     text = f"{name} to be of type {option.get('type', 'str')}"
     if option.get("choices"):

@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from ..module_utils.yaml_limits import check
+
 MASK = "********"
 STATUSES = ("ok", "changed", "failed", "unreachable", "skipped", "rescued", "ignored")
 _SECRET_NAME = re.compile(r"pass(wd|word|phrase)?|secret|token|private|credential|key$|_key_|pwd", re.IGNORECASE)
@@ -195,8 +197,9 @@ def _mask_extra(text: str) -> str:
         return text
     if text.lstrip().startswith(("{", "[")):
         try:
+            check(yaml.parse(text))
             return json.dumps(_mask_values(yaml.safe_load(text)), ensure_ascii=False)
-        except (yaml.YAMLError, TypeError):
+        except (yaml.YAMLError, TypeError, ValueError):
             return MASK
     try:
         words = shlex.split(text)

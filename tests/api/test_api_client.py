@@ -96,11 +96,11 @@ class ExpiringApi(KubeApi):
         super().__init__(access)
         self.api_server, self.times, self.expired = api_server, times, 0
 
-    def get(self, path, accept=None, verb="get", **query):
-        if query.get("continue") and self.expired < self.times:
+    def _ask_ahead(self, path, query, accept):
+        if self.expired < self.times:
             self.expired += 1
             self.api_server.compact()
-        return super().get(path, accept, verb=verb, **query)
+        return super()._ask_ahead(path, query, accept)
 
 
 def test_a_list_whose_token_expired_starts_again(forgetful):

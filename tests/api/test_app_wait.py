@@ -70,7 +70,7 @@ def ask(run_module, app, namespace):
             asks_safe=question("clusterSafe"),
         )
         contract = replace(contract, **(changes or {}))
-        arguments = {"namespace": namespace, "contracts": [contract.as_dict()], "timeout": 0, **arguments}
+        arguments = {"namespace": namespace, "contracts": [contract.to_dict()], "timeout": 0, **arguments}
         return run_module("app_wait", arguments)
 
     return run

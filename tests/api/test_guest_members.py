@@ -23,7 +23,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_contract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 from kubelet import Kubelet, StreamHandler
@@ -97,18 +97,18 @@ class Site:
     def __init__(self, api, agents: Kubelet, run_module, namespace: str):
         self.api, self.agents, self.namespace, self.run_module = api, agents, namespace, run_module
 
-    def plan(self, workers: int = 1, **spec: Any) -> dict[str, Any]:
+    def contract(self, workers: int = 1, **spec: Any) -> dict[str, Any]:
         settings = {
             "kind": "AppCluster",
             "metadata": {"name": "shop", "namespace": self.namespace},
             "spec": {"roles": {"worker": {"members": workers, "secret_keys": {"join": "hunter22"}}}, **spec},
         }
-        found = guest_plan(load_cluster(settings, load_app(APP)))
+        found = guest_contract(load_cluster(settings, load_app(APP)))
         assert found is not None
-        return found
+        return found.to_dict()
 
-    def run(self, state: str, plan: dict[str, Any], *flags: str, **arguments: Any) -> dict[str, Any]:
-        return self.run_module("app_guest", {"state": state, "guest": plan, "timeout": 20, **arguments}, *flags)
+    def run(self, state: str, contract: dict[str, Any], *flags: str, **arguments: Any) -> dict[str, Any]:
+        return self.run_module("app_guest", {"state": state, "guest": contract, "timeout": 20, **arguments}, *flags)
 
     def secret(self, name: str) -> dict[str, str]:
         return guest.secret_content(self.api.request("GET", f"/api/v1/namespaces/{self.namespace}/secrets/{name}"))
@@ -192,23 +192,23 @@ def site(api_server, agents, run_module) -> Site:
 @pytest.fixture
 def shop(site) -> Site:
     """A running cluster: one head, one worker, told."""
-    site.run("prepared", site.plan())
+    site.run("prepared", site.contract())
     for role in ("head", "worker"):
         site.scale(role, 1)
         site.start(role, 0)
-    assert not site.run("told", site.plan()).get("failed")
+    assert not site.run("told", site.contract()).get("failed")
     return site
 
 
 def test_check_then_prepare_then_nothing_to_do(site):
-    planned = site.run("prepared", site.plan(), "--check", "--diff")
+    planned = site.run("prepared", site.contract(), "--check", "--diff")
     assert planned["applied"] == [f"Namespace/{site.namespace}", "Secret/shop-tokens", "Secret/shop-guest"]
     assert site.api.request("GET", f"/api/v1/namespaces/{site.namespace}", allow=(404,))["code"] == 404
-    made = site.run("prepared", site.plan(), "--diff")
+    made = site.run("prepared", site.contract(), "--diff")
     assert (made["changed"], made["applied"]) == (True, planned["applied"])
-    again = site.run("prepared", site.plan())
+    again = site.run("prepared", site.contract())
     assert (again["changed"], again["applied"]) == (False, [])
-    assert site.run("prepared", site.plan(), "--check", "--diff")["diff"] == []
+    assert site.run("prepared", site.contract(), "--check", "--diff")["diff"] == []
     assert "hunter22" in site.secret("shop-guest")["cluster.json"]
     for result in (planned, made):
         assert "hunter22" not in json.dumps(result)
@@ -216,10 +216,10 @@ def test_check_then_prepare_then_nothing_to_do(site):
 
 
 def test_tokens_are_made_once(site):
-    site.run("prepared", site.plan())
+    site.run("prepared", site.contract())
     token = site.secret("shop-tokens")["ui"]
     assert len(token) == 32
-    site.run("prepared", site.plan(workers=3))
+    site.run("prepared", site.contract(workers=3))
     assert site.secret("shop-tokens")["ui"] == token
     assert (
         json.loads(site.secret("shop-guest")["cluster.json"])["nodegroups"]["1"]["roles"]["head"]["services"]["ui"][
@@ -230,27 +230,27 @@ def test_tokens_are_made_once(site):
 
 
 def test_numbers_stay_when_members_come_and_go(site):
-    site.run("prepared", site.plan(workers=3))
+    site.run("prepared", site.contract(workers=3))
     ids = json.loads(site.secret("shop-guest")["ids.json"])
-    site.run("prepared", site.plan(workers=1))
-    site.run("prepared", site.plan(workers=4))
+    site.run("prepared", site.contract(workers=1))
+    site.run("prepared", site.contract(workers=4))
     assert json.loads(site.secret("shop-guest")["ids.json"]) == {**ids, "shop-worker-3": 5}
 
 
 def test_those_that_have_to_leave_are_members_until_they_are_told(shop):
-    shop.run("prepared", shop.plan(workers=3))
+    shop.run("prepared", shop.contract(workers=3))
     shop.scale("worker", 3)
-    shop.run("prepared", shop.plan(workers=1))
+    shop.run("prepared", shop.contract(workers=1))
     assert "shop-worker-2.json" in shop.secret("shop-guest")
 
 
 def test_what_is_connected_is_read_and_what_is_missing_is_said(site):
     def missing(**connections: list[str]) -> str:
-        result = site.run("prepared", site.plan(connections=connections))
+        result = site.run("prepared", site.contract(connections=connections))
         assert result["failed"]
         return result["msg"]
 
-    site.run("prepared", site.plan())
+    site.run("prepared", site.contract())
     base = f"/api/v1/namespaces/{site.namespace}"
     assert "expected a running cluster other" in missing(clusters=["other"])
     assert "expected a ConfigMap ldap in namespace" in missing(configmaps=["ldap"])
@@ -259,7 +259,7 @@ def test_what_is_connected_is_read_and_what_is_missing_is_said(site):
     labels = {"kubedirector.hpe.com/secretType": "auth"}
     data = {"password": base64.b64encode(b"correct horse").decode()}
     site.api.create(f"{base}/secrets", {"metadata": {"name": "auth", "labels": labels}, "data": data})
-    other = site.plan(connections={"secrets": ["auth"], "clusters": ["shop"]})
+    other = site.contract(connections={"secrets": ["auth"], "clusters": ["shop"]})
     other = {**other, "name": "other"}
     result = site.run("prepared", other, "--diff")
     assert not result.get("failed"), result
@@ -272,18 +272,18 @@ def test_what_is_connected_is_read_and_what_is_missing_is_said(site):
 
 def test_members_that_started_together_are_told_nothing(shop):
     assert (shop.calls("shop-head-0"), shop.calls("shop-worker-0")) == (["--configure"], ["--configure"])
-    again = shop.run("told", shop.plan(), "--diff")
+    again = shop.run("told", shop.contract(), "--diff")
     assert (again["changed"], again["told"], again["updated"], again["diff"]) == (False, [], [], [])
 
 
 def test_a_new_member_is_told_to_those_who_asked(shop):
-    shop.run("prepared", shop.plan(workers=2))
-    planned = shop.run("told", shop.plan(workers=2), "--check", "--diff")
+    shop.run("prepared", shop.contract(workers=2))
+    planned = shop.run("told", shop.contract(workers=2), "--check", "--diff")
     assert planned["told"] == ["shop-head-0: --addnodes of role worker: shop-worker-1"]
     assert shop.calls("shop-head-0") == ["--configure"]
     shop.scale("worker", 2)
     shop.start("worker", 1)
-    result = shop.run("told", shop.plan(workers=2), "--diff")
+    result = shop.run("told", shop.contract(workers=2), "--diff")
     assert (result["told"], result["changed"]) == (planned["told"], True)
     assert sorted(result["updated"]) == ["shop-head-0", "shop-worker-0"]
     assert "worker: shop-worker-0, shop-worker-1" in next(
@@ -294,50 +294,50 @@ def test_a_new_member_is_told_to_those_who_asked(shop):
     assert (shop.calls("shop-worker-0"), shop.calls("shop-worker-1")) == (["--configure"], ["--configure"])
     for pod in ("shop-head-0", "shop-worker-0", "shop-worker-1"):
         assert shop.names(pod, "worker") == ["shop-worker-0", "shop-worker-1"]
-    assert shop.run("told", shop.plan(workers=2))["changed"] is False
+    assert shop.run("told", shop.contract(workers=2))["changed"] is False
 
 
 def test_the_others_are_told_before_a_member_leaves(shop):
-    shop.run("prepared", shop.plan(workers=2))
+    shop.run("prepared", shop.contract(workers=2))
     shop.scale("worker", 2)
     shop.start("worker", 1)
-    shop.run("told", shop.plan(workers=2))
-    planned = shop.run("told", shop.plan(), "--check", leaving=["shop-worker-1"])
-    result = shop.run("told", shop.plan(), leaving=["shop-worker-1"])
+    shop.run("told", shop.contract(workers=2))
+    planned = shop.run("told", shop.contract(), "--check", leaving=["shop-worker-1"])
+    result = shop.run("told", shop.contract(), leaving=["shop-worker-1"])
     assert planned["told"] == result["told"] == ["shop-head-0: --delnodes of role worker: shop-worker-1"]
     assert shop.calls("shop-head-0")[-1].startswith("--delnodes --nodegroup 1 --role worker --fqdns shop-worker-1.")
     assert (shop.names("shop-worker-0", "worker"), len(shop.calls("shop-worker-1"))) == (["shop-worker-0"], 1)
     assert "shop-worker-1.json" not in shop.secret("shop-guest")
-    assert shop.run("told", shop.plan(), leaving=["shop-worker-1"])["changed"] is False
+    assert shop.run("told", shop.contract(), leaving=["shop-worker-1"])["changed"] is False
     shop.scale("worker", 1)
     shop.api.delete(f"/api/v1/namespaces/{shop.namespace}/pods/shop-worker-1")
-    assert shop.run("told", shop.plan())["changed"] is False
+    assert shop.run("told", shop.contract())["changed"] is False
 
 
 def test_a_call_that_fails_is_said_and_made_up_for(shop):
-    shop.run("prepared", shop.plan(workers=2))
+    shop.run("prepared", shop.contract(workers=2))
     shop.scale("worker", 2)
     shop.start("worker", 1)
     (shop.root("shop-head-0") / "opt/fail").write_text("hunter22")
-    result = shop.run("told", shop.plan(workers=2))
+    result = shop.run("told", shop.contract(workers=2))
     assert result["failed"]
     assert "shop-head-0 (role head of shop" in result["msg"]
     assert "startscript --addnodes" in result["msg"]
     assert "the disk of (hidden) is full" in result["msg"]
     (shop.root("shop-head-0") / "opt/fail").unlink()
-    result = shop.run("told", shop.plan(workers=2))
+    result = shop.run("told", shop.contract(workers=2))
     assert result["told"] == ["shop-head-0: --addnodes of role worker: shop-worker-1"]
-    assert shop.run("told", shop.plan(workers=2))["changed"] is False
+    assert shop.run("told", shop.contract(workers=2))["changed"] is False
 
 
 def test_a_member_that_could_not_be_configured_ends_the_wait(site):
-    site.run("prepared", site.plan())
+    site.run("prepared", site.contract())
     site.scale("head", 1)
     (site.root("shop-head-0") / "opt").mkdir(parents=True)
     (site.root("shop-head-0") / "opt/fail").write_text("hunter22")
     site.start("head", 0)
     before = time.monotonic()
-    result = site.run("told", site.plan())
+    result = site.run("told", site.contract())
     assert result["failed"]
     assert time.monotonic() - before < 15
     for text in ("shop-head-0 (role head of shop", "ended with 7", "the disk of (hidden) is full", "configure retry"):
@@ -346,9 +346,9 @@ def test_a_member_that_could_not_be_configured_ends_the_wait(site):
 
 
 def test_a_member_that_never_comes_is_named(site):
-    site.run("prepared", site.plan())
+    site.run("prepared", site.contract())
     site.scale("head", 1)
-    result = site.run("told", site.plan(), timeout=1)
+    result = site.run("told", site.contract(), timeout=1)
     assert "shop-head-0: there is no such pod" in result["msg"]
 
 
@@ -356,33 +356,33 @@ def test_a_changed_connection_calls_reconnect(shop):
     labels = {"kubedirector.hpe.com/cmType": "settings"}
     body = {"metadata": {"name": "site", "labels": labels}, "data": {"a": "1"}}
     shop.api.create(f"/api/v1/namespaces/{shop.namespace}/configmaps", body)
-    plan = shop.plan(connections={"configmaps": ["site"]})
-    shop.run("prepared", plan)
-    result = shop.run("told", plan)
+    contract = shop.contract(connections={"configmaps": ["site"]})
+    shop.run("prepared", contract)
+    result = shop.run("told", contract)
     assert result["told"] == ["shop-head-0: --reconnect", "shop-worker-0: --reconnect"]
     assert shop.calls("shop-worker-0")[-1] == "--reconnect"
-    assert shop.run("told", plan)["changed"] is False
+    assert shop.run("told", contract)["changed"] is False
 
 
 def test_a_member_with_a_new_container_is_told_only_what_it_missed(shop):
-    shop.run("prepared", shop.plan(workers=2))
+    shop.run("prepared", shop.contract(workers=2))
     shop.scale("worker", 2)
     shop.start("worker", 1)
-    shop.run("told", shop.plan(workers=2))
+    shop.run("told", shop.contract(workers=2))
     shop.restart("head", 0)
-    result = shop.run("told", shop.plan(workers=2))
+    result = shop.run("told", shop.contract(workers=2))
     assert result["told"] == []
     assert [call.partition(" ")[0] for call in shop.calls("shop-head-0")] == [
         "--configure",
         "--addnodes",
         "--configure",
     ]
-    assert shop.run("told", shop.plan(workers=2))["changed"] is False
+    assert shop.run("told", shop.contract(workers=2))["changed"] is False
 
 
 def test_no_cluster_is_said_in_check_mode_and_refused_otherwise(site, tmp_path):
     nowhere = {"env": {"K8S_AUTH_KUBECONFIG": "", "KUBECONFIG": ""}}
-    arguments = {"guest": site.plan(), "kubeconfig": str(tmp_path / "none")}
+    arguments = {"guest": site.contract(), "kubeconfig": str(tmp_path / "none")}
     planned = site.run_module("app_guest", arguments, "--check", **nowhere)
     assert (planned["changed"], planned["reachable"]) == (False, False)
     assert "expected a running Kubernetes cluster" in site.run_module("app_guest", arguments, **nowhere)["msg"]
@@ -395,7 +395,7 @@ def test_the_api_server_cannot_reach_the_node(shop):
     endpoints = {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}
     shop.api.patch_status("/api/v1/nodes/runs-agents", endpoints)
     try:
-        result = shop.run("told", shop.plan(), timeout=1)
+        result = shop.run("told", shop.contract(), timeout=1)
     finally:
         shop.api.patch_status(
             "/api/v1/nodes/runs-agents",

@@ -165,7 +165,7 @@ def test_a_cached_inventory_asks_nobody(api_server, inventory, namespace, tmp_pa
         ({"context": "elsewhere"}, "there are: tests"),
         ({"namespaces": ["a"], "all_namespaces": True}, "expected either namespaces or all_namespaces, found both"),
         ({"live_roles": {"w": {"command": "x"}}}, "live_roles.w.command: expected a list of words"),
-        ({"definitions": ["gone.yml"]}, "gone.yml cannot be read"),
+        ({"definitions": ["gone.yml"]}, "gone.yml: expected a file that can be read"),
         ({"namespces": ["a"]}, "expected one of all_namespaces, "),
     ],
 )

@@ -8,24 +8,28 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 import time
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import GuestContract, GuestFile
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_contract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 from hypothesis import given
 from hypothesis import strategies as st
 
-FIXTURES = Path(__file__).resolve().parents[1] / "fixtures" / "guest"
+ROOT = Path(__file__).resolve().parents[2]
+FIXTURES = ROOT / "tests/fixtures/guest"
 
 
 def definition(**role: Any) -> dict[str, Any]:
@@ -81,8 +85,8 @@ def settings(workers: int = 2, **spec: Any) -> dict[str, Any]:
     }
 
 
-def plan(workers: int = 2, **spec: Any) -> dict[str, Any]:
-    found = guest_plan(load_cluster(settings(workers, **spec), load_app(definition())))
+def contract(workers: int = 2, **spec: Any) -> GuestContract:
+    found = guest_contract(load_cluster(settings(workers, **spec), load_app(definition())))
     assert found is not None
     return found
 
@@ -91,41 +95,57 @@ def plan(workers: int = 2, **spec: Any) -> dict[str, Any]:
 
 
 def test_the_configmeta_of_a_member_is_as_start_scripts_expect_it():
-    found = guest.config_meta(plan(), "shop-worker-1", None, {"ui": "t0ken"})
+    found = guest.config_meta(contract(), "shop-worker-1", None, {"ui": "t0ken"})
     assert found == yaml.safe_load((FIXTURES / "configmeta.yml").read_text())
 
 
-def test_a_plan_is_plain_data():
-    assert json.loads(json.dumps(plan())) == plan()
+def test_what_is_no_contract_is_refused_by_its_place_and_never_shown():
+    found = contract().to_dict()
+    found["roles"][1]["members"] = "2"
+    arguments = {"guest": found, "kubeconfig": "/nowhere"}
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible_collections.baremetal.bigdata.plugins.modules.app_guest"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": arguments}),
+        env={**os.environ, "PYTHONPATH": str(ROOT / ".collections")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["msg"] == (
+        "cluster shop: roles[1]: members: expected a whole number, found a text. "
+        "Render the definition with this release of the collection."
+    )
+    assert "s3cret-join" not in done.stdout + done.stderr
 
 
-def test_no_plan_where_there_is_nothing_to_do_and_a_small_one_for_tokens():
+def test_no_contract_where_there_is_nothing_to_do_and_a_small_one_for_tokens():
     document = definition()
     for role in document["spec"]["roles"]:
         role.pop("guest", None)
     app = settings()
     app["spec"]["roles"] = {}
-    tokens = guest_plan(load_cluster(app, load_app(document)))
-    assert (tokens["tokens"], tokens["roles"], tokens["keep"]) == (["ui"], [], ["Secret/shop-tokens"])
+    tokens = guest_contract(load_cluster(app, load_app(document)))
+    assert (tokens.tokens, tokens.roles) == (("ui",), ())
     document["spec"]["services"][0]["token"] = False
-    assert guest_plan(load_cluster(app, load_app(document))) is None
+    assert guest_contract(load_cluster(app, load_app(document))) is None
 
 
 def test_members_without_names_cannot_be_configured():
     document = definition(controller="Deployment")
     with pytest.raises(AppError, match=r"spec.roles\[0\].guest: expected controller: StatefulSet .* found Deployment"):
-        guest_plan(load_cluster(settings(), load_app(document)))
+        guest_contract(load_cluster(settings(), load_app(document)))
 
 
 def test_a_role_without_members_is_not_there():
-    found = guest.config_meta(plan(0), "shop-head-0")
+    found = guest.config_meta(contract(0), "shop-head-0")
     assert sorted(found["nodegroups"]["1"]["roles"]) == ["HeadNode", "gate"]
     assert "data" not in found["services"]
 
 
 def test_the_member_of_a_fixed_host_name_is_found_by_it():
     document = definition(hostname="boss")
-    found = guest_plan(load_cluster(settings(), load_app(document)))
+    found = guest_contract(load_cluster(settings(), load_app(document)))
     meta = guest.config_meta(found, "shop-head-0")
     assert meta["node"]["fqdn"] == "boss.shop-head.retail.svc.cluster.local"
     assert guest.told_by_meta(found, meta)["HeadNode"] == ["shop-head-0"]
@@ -136,15 +156,15 @@ def test_numbers_are_small_unique_and_never_given_twice(history):
     ids: dict[str, int] = {}
     for workers in history:
         before = dict(ids)
-        ids = guest.assign_ids(ids, guest.membership(plan(workers)))
+        ids = guest.assign_ids(ids, guest.membership(contract(workers)))
         assert before.items() <= ids.items()
         assert sorted(ids.values()) == list(range(1, len(ids) + 1))
 
 
 def test_the_secrets_hold_what_the_agent_puts_together():
-    members = guest.membership(plan())
+    members = guest.membership(contract())
     ids = guest.assign_ids({}, members)
-    tokens, own = guest.guest_objects(plan(), None, {"ui": "t0ken"}, members, ids)
+    tokens, own = guest.guest_objects(contract(), None, {"ui": "t0ken"}, members, ids)
     assert guest.secret_content(tokens) == {"ui": "t0ken"}
     content = guest.secret_content(own)
     assert sorted(content) == [
@@ -152,8 +172,17 @@ def test_the_secrets_hold_what_the_agent_puts_together():
         "worker.role",
     ]  # fmt: skip
     together = json.loads(content["cluster.json"].rstrip("}") + "}" * 0 + "}" * _closing(content["cluster.json"]))
-    assert together == guest.shared_meta(plan(), None, {"ui": "t0ken"}, members, ids)
+    assert together == guest.shared_meta(contract(), None, {"ui": "t0ken"}, members, ids)
     assert own["metadata"]["labels"]["app.kubernetes.io/instance"] == "shop"
+
+
+def test_the_secrets_are_the_same_byte_for_byte():
+    """As the agent reads them, which is a shell: one line each, the parts in their order."""
+    found = contract()
+    members = guest.membership(found)
+    objects = guest.guest_objects(found, None, {"ui": "t0ken"}, members, guest.assign_ids({}, members))
+    known = yaml.safe_load((FIXTURES / "secrets.yml").read_text())
+    assert {item["metadata"]["name"]: guest.secret_content(item) for item in objects} == known
 
 
 def _closing(text: str) -> int:
@@ -162,8 +191,8 @@ def _closing(text: str) -> int:
 
 def test_the_secret_grows_with_the_cluster_not_with_its_square():
     def size(workers: int) -> int:
-        members = guest.membership(plan(workers))
-        found = guest.guest_objects(plan(workers), None, {"ui": "x"}, members, guest.assign_ids({}, members))
+        members = guest.membership(contract(workers))
+        found = guest.guest_objects(contract(workers), None, {"ui": "x"}, members, guest.assign_ids({}, members))
         return sum(len(value) for value in found[-1]["data"].values())
 
     assert size(400) < 4.5 * size(100)
@@ -172,7 +201,7 @@ def test_the_secret_grows_with_the_cluster_not_with_its_square():
 
 
 def test_a_connected_cluster_is_read_as_itself():
-    shared = guest.config_meta(plan(), "shop-head-0")
+    shared = guest.config_meta(contract(), "shop-head-0")
     found = guest.connected_cluster(shared, "shop")
     reference = found["services"]["data"]["1"]["worker"]["bdvlibrefkey"]
     assert reference == ["connections", "clusters", "shop", "nodegroups", "1", "roles", "worker", "services", "data"]
@@ -214,16 +243,13 @@ EVENTS = st.sets(st.sampled_from(["configure", "addnodes", "delnodes", "reconnec
     configured=st.one_of(st.none(), NAMES),
 )
 def test_everyone_is_told_what_it_asked_for_once(known, wanted, events, connections, configured):
-    told = {
-        name: {"members": {"worker": known[number]}, "connections": "one", "container": "c", "meta": "m"}
-        for number, name in enumerate(wanted)
-    }
-    goal = {
-        "members": {"worker": wanted},
-        "connections": connections,
-        "listeners": {name: events[number] for number, name in enumerate(wanted)},
-        "configured": configured,
-    }
+    told = {name: guest.Told("c", "m", "one", {"worker": known[number]}) for number, name in enumerate(wanted)}
+    goal = guest.Goal(
+        members={"worker": wanted},
+        connections=connections,
+        listeners={name: events[number] for number, name in enumerate(wanted)},
+        configured=configured,
+    )
     may = set(wanted) if configured is None else set(configured)
     calls = guest.notifications(told, goal)
     for number, name in enumerate(wanted):
@@ -281,11 +307,10 @@ class Member:
 
     def give(self, **changes: Any) -> None:
         """What the cluster's Secret has."""
-        found = plan()
+        found = contract()
+        found = replace(found, roles=(replace(found.roles[0], **changes), *found.roles[1:]))
         members = guest.membership(found)
-        head = {**found["roles"][0], **changes}
         ids = guest.assign_ids({}, members)
-        found["roles"][0] = head
         for name, text in guest.secret_content(
             guest.guest_objects(found, None, {"ui": "t0ken"}, members, ids)[-1]
         ).items():
@@ -413,7 +438,7 @@ def broken(member: Member, content: bytes) -> None:
         (lambda member: (member.given / "shop-head-0.json").unlink(), "expected the file"),
         (lambda member: (member.given / "head.role").unlink(), "head.role from the cluster's Secret"),
         (
-            lambda member: member.give(files=[{"url": "file:///nowhere", "path": "/a", "mode": "", "owner": ""}]),
+            lambda member: member.give(files=(GuestFile("file:///nowhere", "/a", "", ""),)),
             "/nowhere in the image",
         ),
     ],
@@ -435,7 +460,7 @@ def test_files_are_fetched_before_the_start_script_runs(member):
     script = START_SCRIPT + 'cat "$here/../../../etc/site/site.conf" >"$here/../seen"\n'
     member.pack(script=script)
     url = "file:///opt/configscripts/site.conf"
-    member.give(files=[{"url": url, "path": "/etc/site/site.conf", "mode": "0640", "owner": f"{os.getuid()}"}])
+    member.give(files=(GuestFile(url, "/etc/site/site.conf", "0640", f"{os.getuid()}"),))
     assert member.start() == "configured fresh"
     assert (member.guest / "seen").read_text() == "from the image"
     assert (member.root / "etc/site/site.conf").stat().st_mode & 0o777 == 0o640
@@ -443,7 +468,7 @@ def test_files_are_fetched_before_the_start_script_runs(member):
 
 def test_only_files_where_there_is_no_package(member):
     (member.root / "opt/configscripts/a").write_text("x")
-    member.give(package="", files=[{"url": "file:///opt/configscripts/a", "path": "/b", "mode": "", "owner": ""}])
+    member.give(package="", files=(GuestFile("file:///opt/configscripts/a", "/b", "", ""),))
     assert member.start() == "configured fresh"
     assert ((member.root / "b").read_text(), member.calls()) == ("x", [])
 

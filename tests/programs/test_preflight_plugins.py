@@ -38,6 +38,7 @@ PLAYBOOK = """
   gather_facts: false
   roles:
     - role: baremetal.bigdata.preflight
+      tags: [always]
   tasks:
     - name: Change something
       ansible.builtin.debug:
@@ -223,6 +224,100 @@ def test_one_report_names_everything(refused, check, text):
     report = " ".join((done.stdout + done.stderr).split())
     assert f"ERROR {check} expected:" in report
     assert text.format(**values) in report
+
+
+# cp1 is this machine too, or somewhere that does not answer.
+SILENT = INVENTORY.replace("[etcd]\ncp1", "[etcd]\ncp1 ansible_connection=ssh ansible_host=127.0.0.1 ansible_port=1", 1)
+
+
+def run_limited(site, *arguments, ignore=HOST_CHECKS, **variables):
+    """As `run`, without an address for every host by the command line: what is known of others is what counts."""
+    defaults = {
+        "preflight_artifact_url": "",
+        "preflight_etcd_fsync_dir": "",
+        "preflight_ports": [],
+        "preflight_ignore": list(ignore),
+    }
+    return ansible(
+        "ansible-playbook", "-i", "hosts", "play.yml", "-e", json.dumps({**defaults, **variables}), *arguments, cwd=site
+    )
+
+
+TOLD = """
+    - name: Tell where the API is, and who is asked
+      ansible.builtin.debug:
+        msg: "API at {{ __cluster_endpoint }} by {{ __cluster_control_plane_host }} and {{ __cluster_etcd_host }},
+          open to {{ cluster_node_subnets | length }} network"
+"""
+
+
+@pytest.fixture
+def told(tmp_path):
+    site = make_site(tmp_path, INVENTORY.replace("worker1", "worker1\nworker2"))
+    (site / "play.yml").write_text(PLAYBOOK + TOLD)
+    return site
+
+
+@pytest.mark.parametrize("limit", ["worker1", "kube_node,localhost", "cp1"])
+def test_what_is_told_of_hosts_outside_of_the_run_is_known(told, limit):
+    done = run_limited(told, "--limit", limit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"API at [0-9.]+:6443 by cp1 and cp1, open to 1 network", done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("limit", "tags", "refused"),
+    [
+        ("kube_node,localhost", [], True),
+        ("worker1", ["--tags", "preflight"], True),
+        ("worker1", ["--tags", "host,containerd"], False),
+        ("worker1:cp1", ["--skip-tags", "ready"], False),
+    ],
+)
+def test_part_of_a_bare_site_runs_or_is_refused_before_the_first_change(told, limit, tags, refused):
+    done = run_limited(told, "--limit", limit, *tags, ignore=[check for check in HOST_CHECKS if check != "limit"])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == (2 if refused else 0), report
+    sentence = "ERROR limit expected: a cluster, or the hosts in the run that make it found: none on cp1"
+    assert (f"{sentence} remedy: add cp1 to --limit" in report) is refused
+    if refused:
+        assert "changed the host" not in report
+
+
+def test_a_control_plane_that_does_not_answer_is_a_line_of_the_report(tmp_path):
+    site = make_site(tmp_path, SILENT)
+    done = run_limited(site, "--limit", "worker1", ignore=[])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode == 2
+    assert "ERROR limit expected: a host with a control plane to answer found: cp1 cannot be reached" in report
+    assert "cp1 ERROR node_address expected: its address to be known" in report
+
+
+def test_variables_by_facts_of_hosts_outside_of_the_run_are_no_hindrance(told):
+    by_facts = 'cluster_node_name="{{ ansible_facts.nodename }}-{{ inventory_hostname }}"\n'
+    (told / "hosts").write_text((told / "hosts").read_text().replace("[etcd]", f"{by_facts}[etcd]"))
+    assert run_limited(told, "--limit", "worker1").returncode == 0
+    (told / "host_vars").mkdir()
+    (told / "host_vars/worker2.yml").write_text("---\nstorage_local_volumes: [{path: /srv/a, size: 1Gi}]\n")
+    done = run_limited(told, "--limit", "worker1", ignore=[check for check in HOST_CHECKS if check != "limit"])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert "worker2 ERROR limit expected: its storage_local_volumes and cluster_node_name to be known" in report
+    assert "write them without the host's facts, or add it to --limit" in report
+
+
+def test_kubesprays_inventory_is_read_by_its_addresses(tmp_path):
+    inventory = INVENTORY.replace("[etcd]\ncp1", "[etcd]\ncp1 ip=127.0.0.1 etcd_member_name=etcd1")
+    site = make_site(tmp_path, inventory.replace("worker1", "worker1 ip=127.0.0.1 access_ip=192.0.2.9"))
+    (site / "play.yml").write_text(PLAYBOOK + TOLD)
+    done = run_limited(site, ignore=[check for check in HOST_CHECKS if check not in ("node_address", "kubespray")])
+    report = " ".join((done.stdout + done.stderr).split())
+    assert "found: ip, taken for the address of cp1, worker1" in report
+    assert "found: kubespray's etcd_member_name, without effect here" in report
+    assert "worker1 ERROR node_address expected: one address by which a host listens" in report
+    assert "found: 127.0.0.1 by ip, and access_ip 192.0.2.9" in report
+    assert "variable_unknown" not in report
+    done = run_limited(site)
+    assert done.stdout.count("API at 127.0.0.1:6443 by cp1 and cp1, open to 1 network") == 2, done.stdout
 
 
 def test_defaults_and_spec_agree():

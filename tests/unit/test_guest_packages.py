@@ -16,6 +16,7 @@ import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
 from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import GuestContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run import guest
 from guest_member import rooted
 
@@ -41,7 +42,7 @@ class Member:
         self.root, self.tools = root, root / "tools"
         for path in ("etc/guestconfig", "opt/guestconfig/appconfig", "conf", "tools"):
             (root / path).mkdir(parents=True)
-        self.plan = rendered(name)["guest"]
+        self.contract = GuestContract.from_dict(rendered(name)["guest"])
         self.script = root / "opt/guestconfig/appconfig/startscript"
         text = (ROOT / f"images/kubedirector-{name}/appconfig/startscript").read_text()
         self.script.write_text(text.replace("/opt/guestconfig", str(root / "opt/guestconfig")))
@@ -64,8 +65,8 @@ class Member:
         (self.root / "status").write_text(STATUS.format(state=state))
 
     def tell(self, pod: str, **counts: int) -> None:
-        members = guest.membership(self.plan, {**{r["id"]: r["members"] for r in self.plan["roles"]}, **counts})
-        meta = guest.config_meta(self.plan, pod, None, {}, members)
+        members = guest.membership(self.contract, {**{role.id: role.members for role in self.contract.roles}, **counts})
+        meta = guest.config_meta(self.contract, pod, None, {}, members)
         (self.root / "etc/guestconfig/configmeta.json").write_text(json.dumps(meta))
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-ROLES = sorted(path.parent.parent for path in Path(__file__).parents[2].glob("roles/*/meta/main.yml"))
+ROOT = Path(__file__).parents[2]
+ROLES = sorted(path.parent.parent for path in ROOT.glob("roles/*/meta/main.yml"))
+OURS = "baremetal.bigdata."
 TYPES = {
     "str": str,
     "path": str,
@@ -25,8 +28,37 @@ def load(path: Path):
     return yaml.safe_load(path.read_text()) if path.exists() else {}
 
 
+def entry_points(role: Path) -> dict[str, dict]:
+    """The options of each entry point that a role specifies."""
+    specs = load(role / "meta/argument_specs.yml")["argument_specs"]
+    return {name: entry.get("options", {}) for name, entry in specs.items()}
+
+
 def options(role: Path) -> dict:
-    return load(role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options", {})
+    """Those of all entry points."""
+    return {name: option for entry in entry_points(role).values() for name, option in entry.items()}
+
+
+def uses(value: object) -> Iterator[tuple[str, str]]:
+    """(role, entry point) of every role that a file with tasks uses, at any depth."""
+    if isinstance(value, dict):
+        if isinstance(value.get("name"), str) and "tasks_from" in value:
+            yield value["name"], value["tasks_from"].removesuffix(".yml")
+        for inner in value.values():
+            yield from uses(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from uses(inner)
+
+
+USED = sorted(
+    {
+        (path.relative_to(ROOT).as_posix(), name, entry)
+        for pattern in ("site.yml", "playbooks/**/*.yml", "roles/*/tasks/*.yml", "molecule/**/*.yml", "lab/*.yml")
+        for path in ROOT.glob(pattern)
+        for name, entry in uses(list(yaml.safe_load_all(path.read_text())))
+    }
+)
 
 
 @pytest.fixture(params=ROLES, ids=lambda path: path.name)
@@ -42,6 +74,34 @@ def test_every_default_is_specified_with_the_same_value(role):
     defaults, specified = load(role / "defaults/main.yml") or {}, options(role)
     with_default = {name: option["default"] for name, option in specified.items() if "default" in option}
     assert defaults == with_default
+
+
+def test_entry_points_agree_on_what_they_share(role):
+    entries = entry_points(role)
+    shared = {name: [entry[name] for entry in entries.values() if name in entry] for name in options(role)}
+    assert [name for name, found in shared.items() if any(option != found[0] for option in found)] == []
+
+
+def test_every_entry_point_that_is_specified_has_its_tasks(role):
+    # Of a role without tasks, which brings variables into scope, nothing but these is specified.
+    files = {path.stem for path in role.glob("tasks/*.yml")} or {"main"}
+    assert set(entry_points(role)) - files == set()
+
+
+def test_the_uses_of_entry_points_are_found():
+    assert ("playbooks/cluster.yml", OURS + "flannel", "network") in USED
+    assert ("playbooks/reset.yml", OURS + "etcd", "reset") in USED
+
+
+@pytest.mark.parametrize(("file", "name", "entry"), USED, ids=lambda value: value)
+def test_every_entry_point_that_is_used_is_specified(file, name, entry):
+    """Where a variable names the role, it is an app's: each of them has that entry point."""
+    if "{{" in name:
+        roles = [role for role in ROLES if (role / "files/app.yml").exists()]
+    else:
+        roles = [role for role in ROLES if role.name == name.removeprefix(OURS)]
+    assert roles, f"{file}: {name} is no role of ours"
+    assert [role.name for role in roles if entry not in entry_points(role)] == []
 
 
 def test_what_has_no_default_is_required(role):

@@ -123,6 +123,8 @@ def test_no_summary_where_nothing_was_reported(nothing):
         (["-e", "mirror=https://user:hunter2@mirror/x"], ["-e", "mirror=https://user:********@mirror/x"]),
         (["-i", "inventories/lab", "--limit", "a", "--check"], ["-i", "inventories/lab", "--limit", "a", "--check"]),
         (["--extra", "{broken"], ["--extra", "********"]),
+        (["-e", "{a: &a [*a]}"], ["-e", "********"]),
+        (["-e", "[" * 5000], ["-e", "********"]),
     ],
 )
 def test_secrets_in_arguments_are_masked(given_arguments, shown):

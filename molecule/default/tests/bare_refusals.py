@@ -74,3 +74,10 @@ def test_a_wrong_checksum_is_refused(playbook, wrong_checksum, artifact, hosts):
 def test_refused_by_preflight(playbook, refusal):
     arguments, *report = REFUSED[refusal]
     assert_refused(playbook("site.yml", *arguments), *report)
+
+
+@pytest.mark.parametrize("limit", ["worker1", "kube_node,localhost"])
+def test_a_worker_without_a_cluster_is_refused(playbook, limit):
+    run = playbook("site.yml", "--limit", limit)
+    expected, found = "a cluster, or the hosts in the run that make it", "none on cp1"
+    assert_refused(run, "worker1", "limit", expected, found, "add cp1 to --limit, or run without it")

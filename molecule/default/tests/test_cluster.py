@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from conftest import NODES, STATE, wait_for
 
@@ -136,3 +138,11 @@ def test_a_name_more_in_the_apis_certificate(control_plane, playbook):
     assert (again.rc, again.changed) == (0, {}), again.output
     back = playbook("site.yml", "--tags", "control_plane")
     assert back.rc == 0, back.output
+
+
+@pytest.mark.parametrize("limit", ["worker1", "kube_node,localhost", "cp1"])
+def test_a_part_of_the_site_runs(playbook, limit):
+    """And tells what is up, whoever is left out."""
+    run = playbook("site.yml", "--limit", limit)
+    assert (run.rc, run.changed) == (0, {}), run.output
+    assert re.search(r"API at https://[0-9.]+:6443", run.output), run.output

@@ -174,6 +174,7 @@ def test_a_wrong_checksum_is_refused(playbook, tmp_path):
     [
         ([], "expected the name of the cluster that is to be removed, lab-test, found nothing."),
         (["-e", "reset_confirm=lab"], "lab-test, found lab."),
+        (["-e", "reset_confirm=lab-test reset_delete_etcd=true"], "Did you mean reset_delete_etcd_data?"),
         (
             ["-e", "reset_confirm=lab-test", "--limit", "cp1"],
             "Host cp1: expected a worker, since this run is limited, found a member of etcd or of the control plane.",
@@ -183,7 +184,7 @@ def test_a_wrong_checksum_is_refused(playbook, tmp_path):
             "Host worker1: expected a host that has left the cluster, found its node worker1. First: kubectl drain",
         ),
     ],
-    ids=["not confirmed", "another cluster", "a part of the control plane", "a node that is in use"],
+    ids=["not confirmed", "another cluster", "misspelt", "a part of the control plane", "a node that is in use"],
 )
 def test_a_reset_that_cannot_be_meant_is_refused(playbook, arguments, said):
     run = playbook("playbooks/reset.yml", *arguments)

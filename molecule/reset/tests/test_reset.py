@@ -107,7 +107,7 @@ def test_a_worker_leaves_and_returns(playbook, kubectl):
 
 @pytest.mark.parametrize("attempt", ["first", "second"])
 def test_data_go_where_that_is_asked_for(playbook, attempt):
-    run = playbook("playbooks/reset.yml", *SITE, "-e", "etcd_delete_data=true storage_delete_files=true")
+    run = playbook("playbooks/reset.yml", *SITE, "-e", "reset_delete_etcd_data=true reset_delete_volume_files=true")
     assert (run.rc, bool(run.changed)) == (0, attempt == "first"), run.output
     assert connect("cp1").check_output("ls -A /var/lib/etcd") == ""
     for worker in WORKERS:

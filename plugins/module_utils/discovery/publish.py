@@ -1,14 +1,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ConfigMap that tells members and other apps who is where. Pure functions."""
+"""The ConfigMap that tells members and other apps who is where."""
 
 from __future__ import annotations
 
 import json
 import typing as t
 
+from ..kube.client import KubeApi
+from ..kube.errors import KubeApiError
 from ..kube.pods import FINISHED_PHASES, Object, natural
-from ..labels import LABEL_APP, LABEL_CLUSTER, LABEL_MANAGER, MANAGER
+from ..labels import FIELD_MANAGER, LABEL_APP, LABEL_CLUSTER, LABEL_MANAGER, MANAGER
 from .roster import DiscoveryError
 
 # What the API takes as a ConfigMap's content, in bytes.
@@ -86,3 +88,30 @@ def shown_map(config_map: Object | None) -> str:
     """A ConfigMap's content for people, and for a difference."""
     data = (config_map or {}).get("data") or {}
     return "\n".join(f"{key}:\n{data[key]}" for key in sorted(data))
+
+
+def publish(api: KubeApi, wanted: Object, check_mode: bool) -> tuple[bool, dict[str, str]]:
+    """Apply the discovery ConfigMap where it is not as wanted: whether it changed, and the difference."""
+    metadata = wanted["metadata"]
+    path = api.path("v1", "ConfigMap", metadata["namespace"], metadata["name"])
+    try:
+        live = api.get(path)
+    except KubeApiError as error:
+        if error.status != 404:
+            raise
+        live = None
+    if same_map(live, wanted):
+        return False, {}
+    try:
+        api.apply(path, wanted, FIELD_MANAGER, check_mode)
+    except KubeApiError as error:
+        # A namespace that a dry run did not make cannot take the dry run of what belongs into it.
+        if not (check_mode and error.status == 404):
+            raise
+    name = f"ConfigMap/{metadata['name']}"
+    return True, {
+        "before_header": name,
+        "after_header": name,
+        "before": shown_map(live),
+        "after": shown_map(wanted),
+    }

@@ -47,9 +47,11 @@ def read_volumes(
     names: dict[str, tuple[str, str]] = {}
     for host in hosts:
         variables = hostvars[host]
-        node = str(variables.get("cluster_node_name") or host)
+        entries = list(_entries(host, variables.get("storage_local_volumes"), problems))
+        # Of a host without volumes it need not be known: it may be by facts, and the host not in the run.
+        node = str(variables.get("cluster_node_name") or host) if entries else host
         own: list[str] = []
-        for path, size in _entries(host, variables.get("storage_local_volumes"), problems):
+        for path, size in entries:
             name = volume_name(storage_class, node, path)
             if len(name) > _LONGEST:
                 problems.append(

@@ -31,6 +31,8 @@ REQUEST_TIMEOUT = 30
 WATCH_SECONDS = 240
 # etcd refuses objects above 1.5 MiB, and JSON may be larger than what is stored. A longer event is not an object.
 MAX_EVENT_BYTES = 16 * 1024 * 1024
+# What stands before the items of a list is a few fields.
+MAX_LIST_HEAD = 64 * 1024
 # Answers after which the same request may well succeed, and how often to ask again.
 _RETRY_STATUS = (429, 502, 503, 504)
 _RETRIES = 4
@@ -224,6 +226,35 @@ class KubeApi:
             return ConnectionLost(f"{where}: connection refused by {peer}. Is the API server running?")
         return ConnectionLost(f"{where}: the connection broke: {error or type(error).__name__}.")
 
+    def _put(
+        self,
+        path: str,
+        query: dict[str, t.Any],
+        timeout: float,
+        accept: str | None,
+        method: str = "GET",
+        body: bytes | None = None,
+        content_type: str = "",
+    ) -> http.client.HTTPConnection:
+        """Send a request, over the kept connection where there is one. Its answer is still to be received."""
+        target = self._prefix + path
+        query = {key: value for key, value in query.items() if value not in (None, "")}
+        if query:
+            target += "?" + urlencode(query)
+        headers = [*self._headers, ("Accept", accept or "application/json")]
+        if body is not None:
+            headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
+        if self._connection is None:
+            self._connection = self._connect(timeout)
+        elif self._connection.sock is not None:
+            self._connection.sock.settimeout(timeout)
+        # Not `request`, which takes each name once.
+        self._connection.putrequest(method, target)
+        for name, value in headers:
+            self._connection.putheader(name, value.encode())
+        self._connection.endheaders(body)
+        return self._connection
+
     def _open(
         self,
         path: str,
@@ -233,41 +264,40 @@ class KubeApi:
         method: str = "GET",
         body: bytes | None = None,
         content_type: str = "",
+        sent: bool = False,
     ) -> http.client.HTTPResponse:
         """Send a request and return the answer, its body still to be read. A kept connection that broke is replaced.
 
-        Every request that is sent here may be sent twice: it gives the same result.
+        Every request that is sent here may be sent twice: it gives the same result. With *sent* the first time was
+        before, by `_ask_ahead`.
         """
-        target = self._prefix + path
-        query = {key: value for key, value in query.items() if value not in (None, "")}
-        if query:
-            target += "?" + urlencode(query)
         renewed = False
         while True:
-            headers = [*self._headers, ("Accept", accept or "application/json")]
-            if body is not None:
-                headers += [("Content-Type", content_type), ("Content-Length", str(len(body)))]
-            kept = self._connection is not None
+            connection = self._connection
+            kept = connection is not None
             try:
-                if self._connection is None:
-                    self._connection = self._connect(timeout)
-                elif self._connection.sock is not None:
-                    self._connection.sock.settimeout(timeout)
-                # Not `request`, which takes each name once.
-                self._connection.putrequest(method, target)
-                for name, value in headers:
-                    self._connection.putheader(name, value.encode())
-                self._connection.endheaders(body)
-                answer = self._connection.getresponse()
+                if connection is None or not sent:
+                    connection = self._put(path, query, timeout, accept, method, body, content_type)
+                answer = connection.getresponse()
                 if answer.status == 401 and not renewed and self.renew():
-                    renewed = True
+                    renewed, sent = True, False
                     continue
                 return answer
             except (OSError, http.client.HTTPException) as error:
                 self.close()
+                sent = False
                 # The server may close an idle connection at any time; only a fresh one tells its state.
                 if not kept or isinstance(error, TimeoutError):
                     raise self._lost(error) from error
+
+    def _ask_ahead(self, path: str, query: dict[str, t.Any], accept: str | None) -> bool:
+        """Send a GET whose answer is received later. False where that failed: the request is then still to be sent."""
+        try:
+            self._put(path, query, self.timeout, accept)
+        except (OSError, http.client.HTTPException):
+            self.close()
+            return False
+        return True
 
     def failure(self, path: str, verb: str, status: int, body: bytes) -> KubeApiError:
         """The exception for an answer that is no success."""
@@ -279,35 +309,48 @@ class KubeApi:
             message = body.decode(errors="replace").strip()[:300]
         return api_error(f"{self.access.server}{self._prefix}{path}", verb, status, message, reason)
 
-    def get(self, path: str, accept: str | None = None, verb: str = "get", **query: t.Any) -> dict[str, t.Any]:
-        """One object or list chunk, parsed. A busy server (429, 503) is asked again, as late as it says."""
-        return self._send("GET", path, query, verb, accept)
+    def get(self, path: str, **query: t.Any) -> dict[str, t.Any]:
+        """One object, parsed. A busy server (429, 503) is asked again, as late as it says."""
+        return self._parsed(path, self._content("GET", path, query, "get"))
 
     def _send(
+        self, method: str, path: str, query: dict[str, t.Any], body: t.Any, content_type: str
+    ) -> dict[str, t.Any]:
+        """Send an object; the answer, parsed."""
+        content = self._content(
+            method, path, query, method.lower(), data=json.dumps(body).encode(), content_type=content_type
+        )
+        return self._parsed(path, content)
+
+    def _parsed(self, path: str, content: bytes) -> dict[str, t.Any]:
+        try:
+            return json.loads(content)
+        except ValueError:
+            raise KubeApiError(
+                f"{self.access.server}{path} did not answer in JSON. Is this the address of an API server?", 200
+            ) from None
+
+    def _content(
         self,
         method: str,
         path: str,
         query: dict[str, t.Any],
         verb: str,
         accept: str | None = None,
-        body: t.Any = None,
+        data: bytes | None = None,
         content_type: str = "",
-    ) -> dict[str, t.Any]:
-        data = None if body is None else json.dumps(body).encode()
+        sent: bool = False,
+    ) -> bytes:
+        """The body of an answer that is a success. *sent*: see `_open`."""
         for attempt in range(_RETRIES + 1):
-            answer = self._open(path, query, self.timeout, accept, method, data, content_type)
+            answer = self._open(path, query, self.timeout, accept, method, data, content_type, sent and not attempt)
             try:
                 content = answer.read()
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 raise self._lost(error) from error
             if answer.status in (200, 201, 202):
-                try:
-                    return json.loads(content)
-                except ValueError:
-                    raise KubeApiError(
-                        f"{self.access.server}{path} did not answer in JSON. Is this the address of an API server?", 200
-                    ) from None
+                return content
             if answer.status not in _RETRY_STATUS or attempt == _RETRIES:
                 break
             time.sleep(_pause(attempt, answer.getheader("Retry-After")))
@@ -386,12 +429,14 @@ class KubeApi:
     def apply(self, path: str, body: dict[str, t.Any], manager: str, dry_run: bool = False) -> dict[str, t.Any]:
         """Server-side apply of a whole object: *manager* owns exactly the fields in *body* afterwards."""
         query = {"fieldManager": manager, "force": "true", "dryRun": "All" if dry_run else ""}
-        return self._send("PATCH", path, query, "patch", body=body, content_type=APPLY_PATCH)
+        return self._send("PATCH", path, query, body, APPLY_PATCH)
 
     def try_create(self, path: str, body: dict[str, t.Any], manager: str) -> dict[str, t.Any]:
         """What the server would make of an object in the collection *path*. A dry run: nothing is made."""
         query = {"fieldManager": manager, "fieldValidation": "Strict", "dryRun": "All"}
-        return self._send("POST", path, query, "create", body=body, content_type="application/json")
+        data = json.dumps(body).encode()
+        content = self._content("POST", path, query, "create", data=data, content_type="application/json")
+        return self._parsed(path, content)
 
     def patch(
         self,
@@ -403,7 +448,7 @@ class KubeApi:
     ) -> dict[str, t.Any]:
         """Change some fields of an object; a null removes one."""
         query = {"fieldManager": manager, "dryRun": "All" if dry_run else ""}
-        return self._send("PATCH", path, query, "patch", body=body, content_type=content_type)
+        return self._send("PATCH", path, query, body, content_type)
 
     def delete(self, path: str, dry_run: bool = False, propagation: str = "Background", uid: str = "") -> bool:
         """Delete an object, with *uid* only that very one. False where there is none."""
@@ -414,7 +459,7 @@ class KubeApi:
             # In the body: the server ignores a dry run in the query where a delete has a body.
             options["dryRun"] = ["All"]
         try:
-            self._send("DELETE", path, {}, "delete", body=options, content_type="application/json")
+            self._send("DELETE", path, {}, options, "application/json")
         except KubeApiError as error:
             # 409: the precondition failed, so the one that was meant is gone.
             if error.status != 404 and not (uid and error.status == 409):
@@ -433,17 +478,27 @@ class KubeApi:
         Expired where the server forgot that version before the last chunk was read: start again, and drop what
         the chunks so far gave.
         """
-        token = ""
-        while True:
-            chunk = self.get(
-                path, METADATA_LIST if metadata_only else None, verb="list", limit=limit, **{**query, "continue": token}
-            )
-            token = (chunk.get("metadata") or {}).get("continue") or ""
-            yield chunk
-            # A caller that drops its own reference too never has two chunks in memory.
-            del chunk
-            if not token:
-                return
+        accept = METADATA_LIST if metadata_only else None
+        query = {**query, "limit": limit}
+        sent = False
+        try:
+            while True:
+                content = self._content("GET", path, query, "list", accept, sent=sent)
+                query["continue"] = continue_token(content)
+                # The server makes the next chunk while this one is read.
+                sent = bool(query["continue"]) and self._ask_ahead(path, query, accept)
+                chunk = self._parsed(path, content)
+                del content
+                query["continue"] = (chunk.get("metadata") or {}).get("continue") or ""
+                yield chunk
+                # A caller that drops its own reference too never has two chunks in memory.
+                del chunk
+                if not query["continue"]:
+                    return
+        finally:
+            if sent:
+                # Nobody wants the answer that was asked for.
+                self.close()
 
     def watch(
         self, path: str, resource_version: str, deadline: float, **query: t.Any
@@ -501,6 +556,15 @@ class KubeApi:
     def _set_timeout(self, answer: http.client.HTTPResponse, seconds: float) -> None:
         if self._connection is not None and self._connection.sock is not None:
             self._connection.sock.settimeout(max(seconds, 0.05))
+
+
+def continue_token(content: bytes) -> str:
+    """The token for a list's next chunk, out of what stands before the items of its JSON; empty where none does."""
+    head = content[:MAX_LIST_HEAD].partition(b'"items"')[0]
+    try:
+        return str(json.loads(head + b'"items":0}')["metadata"].get("continue") or "")
+    except (ValueError, LookupError, AttributeError, TypeError):
+        return ""
 
 
 def _pause(attempt: int, retry_after: str | None) -> float:

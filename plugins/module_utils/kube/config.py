@@ -12,6 +12,7 @@ import binascii
 import json
 import os
 import ssl
+import stat
 import tempfile
 import types
 import typing as t
@@ -21,7 +22,11 @@ try:
     import yaml
 except ImportError:  # reported by load_kubeconfig, where it is needed
     yaml = None  # type: ignore[assignment]
+from ..yaml_limits import Unbounded, check
 from .errors import KubeApiError, NoKubeconfig
+
+# Of a kubeconfig, in bytes: hundreds of clusters with their certificates take less.
+LARGEST = 8 * 1024 * 1024
 
 
 class ClusterAccess(t.NamedTuple):
@@ -60,16 +65,74 @@ def _parse(text: str, name: str) -> dict[str, t.Any]:
         except ValueError:
             raise KubeApiError(f"{name} is YAML, and this Python has no PyYAML: install it.") from None
     else:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         try:
-            content = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+            # Before anything is built of it.
+            check(yaml.parse(text, Loader=loader))
+            content = yaml.load(text, Loader=loader)
+        except Unbounded as error:
+            raise KubeApiError(f"{name}, line {error.line}: {error}") from None
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             # The message of a YAML error quotes the file, which holds secrets.
             where = f", line {mark.line + 1}" if mark else ""
             raise KubeApiError(f"{name}{where}: this kubeconfig is not valid YAML.") from None
+        except (ValueError, TypeError):
+            # A date that is none, a list as a name.
+            raise KubeApiError(f"{name}: this kubeconfig holds what cannot be read. Put texts in quotes.") from None
     if not isinstance(content, dict):
         raise KubeApiError(f"{name}: expected a kubeconfig (a mapping), found {type(content).__name__}.")
     return content
+
+
+# What is to be a text, and not what YAML makes of 0123 or on; and what holds more.
+_TEXTS = (
+    *("server", "tls-server-name", "proxy-url", "certificate-authority", "certificate-authority-data", "token"),
+    *("tokenFile", "client-certificate", "client-certificate-data", "client-key", "client-key-data", "username"),
+    *("password", "as", "as-uid", "namespace", "cluster", "user"),
+)
+_MAPPINGS = ("exec", "auth-provider", "as-user-extra")
+
+
+def _entries(content: dict[str, t.Any], kind: str, key: str, file: str) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
+    """The names of a kubeconfig's clusters, users or contexts, with what each of them says."""
+    entries = content.get(kind) or []
+    if not isinstance(entries, list):
+        raise KubeApiError(f"{file}: {kind}: expected a list, found {type(entries).__name__}.")
+    for entry in entries:
+        said = (entry.get(key) or {}) if isinstance(entry, dict) else None
+        name = entry.get("name", "") if isinstance(entry, dict) else ""
+        if not isinstance(said, dict) or not isinstance(name, (str, int)):
+            raise KubeApiError(f"{file}: {kind}: expected each to be a mapping with name and {key}, found another.")
+        for field, value in said.items():
+            # Not what was found: it may be a secret.
+            if field in _TEXTS and value is not None and not isinstance(value, str):
+                raise KubeApiError(
+                    f"{file}: {field} of {key} {name!r}: expected a text, found {type(value).__name__}. "
+                    "Put it in quotes: how it is written is lost otherwise."
+                )
+            if field in _MAPPINGS and value is not None and not isinstance(value, dict):
+                raise KubeApiError(
+                    f"{file}: {field} of {key} {name!r}: expected a mapping, found {type(value).__name__}."
+                )
+        yield str(name), said
+
+
+def _content(name: str) -> str:
+    """The text of a kubeconfig."""
+    try:
+        # Opening a pipe would wait for whoever writes to it.
+        if not stat.S_ISREG(os.stat(name).st_mode):
+            raise KubeApiError(f"{name}: expected a kubeconfig (a file), found neither file nor link to one.")
+        with open(name, encoding="utf-8-sig") as stream:
+            text = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise KubeApiError(f"{name} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError:
+        raise KubeApiError(f"{name}: expected a kubeconfig in UTF-8, found other bytes.") from None
+    if len(text) > LARGEST:
+        raise KubeApiError(f"{name}: expected a kubeconfig of at most {LARGEST} bytes, found more.")
+    return text
 
 
 # Kinds of proxies that kubectl knows and this client does not.
@@ -103,19 +166,16 @@ def load_kubeconfig(path: str | None = None, context: str | None = None) -> Clus
             "administrator's kubeconfig that the installation left on the controller."
         )
     for name in found:
-        try:
-            with open(name, encoding="utf-8") as stream:
-                content = _parse(stream.read(), name)
-        except OSError as error:
-            raise KubeApiError(f"{name} cannot be read: {error.strerror}.") from error
-        current = current or content.get("current-context") or ""
+        content = _parse(_content(name), name)
+        if isinstance(content.get("current-context") or "", (str, int)):
+            current = current or str(content.get("current-context") or "")
         for target, kind, key in (
             (clusters, "clusters", "cluster"),
             (users, "users", "user"),
             (contexts, "contexts", "context"),
         ):
-            for entry in content.get(kind) or []:
-                target.setdefault(entry.get("name", ""), (entry.get(key) or {}, name))
+            for entry, said in _entries(content, kind, key, name):
+                target.setdefault(entry, (said, name))
 
     def pick(entries: dict[str, tuple[dict, str]], name: str, kind: str) -> tuple[dict, str]:
         if name not in entries:

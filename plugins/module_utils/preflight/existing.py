@@ -5,24 +5,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .findings import INVENTORY, Finding, make_finding
 from .inventory import VERSION
 
 
+def cluster_lives(
+    cluster: Mapping[str, Any],
+    hosts: Mapping[str, Mapping[str, Any]],
+    outside: Mapping[str, Mapping[str, bool] | None],
+) -> bool:
+    """Whether anything tells of a cluster: the API behind the controller's kubeconfig, or a node of one."""
+    found = [host["facts"]["kubernetes"] for host in hosts.values() if host.get("facts")]
+    found += [facts for facts in outside.values() if facts]
+    return bool(cluster.get("version")) or any(host["node"] or host["applied"] for host in found)
+
+
 def check_existing(
-    cluster: Mapping[str, Any], control_plane: Sequence[str], hosts: Mapping[str, Mapping[str, Any]]
+    cluster: Mapping[str, Any],
+    control_plane: Sequence[str],
+    hosts: Mapping[str, Mapping[str, Any]],
+    outside: Mapping[str, Mapping[str, bool] | None] = MappingProxyType({}),
 ) -> list[Finding]:
     """Compare the hosts of a run with the cluster that they, or the controller's kubeconfig, tell of.
 
     *cluster*: ``{kubeconfig, version, error}``: path on the controller (empty: there is none), what the API behind it
     says of itself, such as ``v1.36.3`` (empty: nothing), and why it says nothing. *control_plane*: all hosts of that
     group. *hosts*: host -> {roles, facts}; the fact ``kubernetes`` has ``node``, ``applied``, ``authority``, ``etcd``.
+    *outside*: that fact of hosts of etcd and of the control plane that the run leaves out; None of one that is silent.
     """
     found = {name: host["facts"]["kubernetes"] for name, host in hosts.items() if host.get("facts")}
     answers = bool(cluster.get("version"))
-    living = answers or any(host["node"] or host["applied"] for host in found.values())
+    living = cluster_lives(cluster, hosts, outside)
     findings = []
     if cluster.get("kubeconfig") and not answers and found and not any(any(host.values()) for host in found.values()):
         findings.append(

@@ -19,6 +19,7 @@ CHECKS = {
     "etcd_members": ERROR,
     "api_endpoint": ERROR,
     "subnets": ERROR,
+    "mirror_url": ERROR,
     "network_plugin": ERROR,
     "kubernetes_version": ERROR,
     "dns_domain": ERROR,
@@ -26,6 +27,9 @@ CHECKS = {
     "variable_unknown": ERROR,
     "variable_value": ERROR,
     "storage_volumes": ERROR,
+    "kubespray": WARNING,
+    # a part of the site
+    "limit": ERROR,
     # every host
     "unreachable": WARNING,
     "privileges": ERROR,
@@ -59,6 +63,7 @@ CHECKS = {
     "machine_id": ERROR,
     "product_uuid": WARNING,
     "address_duplicate": ERROR,
+    "node_subnets": ERROR,
     "mtu_differs": WARNING,
     "architecture": ERROR,
 }

@@ -8,21 +8,15 @@ import fnmatch
 import ipaddress
 import re
 
+from .addresses import LABEL, UNSUPPORTED, Network, as_address, as_network, is_ipv6, overlap
 from .findings import ERROR, Finding, listed, make_finding
-from .inventory import LABEL, VERSION, Network, as_network, overlap
+from .inventory import VERSION
 
 # A label's value: https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/.
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?")
 OVERLAY_BYTES = {"flannel": 50}
 # Interfaces that the cluster itself makes, on a host that already belongs to it.
 OWN_INTERFACES = ("lo", "flannel*", "cni*", "veth*", "kube-*", "nodelocaldns")
-
-
-def _address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(str(text))
-    except ValueError:
-        return None
 
 
 def _need(thresholds: dict, roles: list[str]) -> float:
@@ -381,12 +375,22 @@ def node_interface(facts: dict, address: str) -> dict | None:
 def _rule_network(host):
     findings = []
     address, addresses = str(host.settings.get("node_address") or ""), host.facts.get("addresses")
+    variable = host.settings.get("node_address_variable") or "cluster_node_address"
     interface = None
-    if _address(address) is None:
+    if is_ipv6(address):
         findings.append(
             host.finding(
                 "node_address",
-                "cluster_node_address to be an IP address",
+                f"{variable} to be an IPv4 address, {UNSUPPORTED}",
+                address,
+                "set cluster_node_address to an IPv4 address of the host",
+            )
+        )
+    elif as_address(address) is None:
+        findings.append(
+            host.finding(
+                "node_address",
+                f"{variable} to be an IP address",
                 address or "nothing (the host has no default route to derive it from)",
                 "set cluster_node_address for the host",
             )
@@ -397,14 +401,24 @@ def _rule_network(host):
             findings.append(
                 host.finding(
                     "node_address",
-                    "cluster_node_address to be an address of the host",
+                    f"{variable} to be an address of the host",
                     "{}; the host has {}".format(
                         address,
                         listed(a["address"] for a in addresses if not _is_own_interface(a["interface"])),
                     ),
-                    "correct cluster_node_address, or give the host that address",
+                    f"correct {variable}, or give the host that address",
                 )
             )
+    member = host.facts.get("member_address")
+    if interface is not None and member and member != address:
+        findings.append(
+            host.finding(
+                "node_address",
+                f"{variable} to be the address that the host's etcd member has",
+                f"{address}; the member has {member}",
+                f"set cluster_node_address to {member}: this playbook does not move a member",
+            )
+        )
     findings += _overlaps(host)
     if interface is not None and host.is_node:
         overhead = OVERLAY_BYTES.get(host.settings.get("network_plugin"), 0)

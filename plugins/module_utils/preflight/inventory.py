@@ -5,39 +5,34 @@
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
-from typing import Union
 
+from .addresses import (
+    LABEL,
+    UNSUPPORTED,
+    Network,
+    as_address,
+    as_network,
+    endpoint_mistake,
+    is_ipv6,
+    network_mistake,
+    overlap,
+    url_mistake,
+)
 from .findings import INVENTORY, Finding, listed, make_finding
+from .kubespray import foreign_groups, former_name
 
 NETWORK_PLUGINS = ("flannel",)
 NODE_PREFIX = 24  # kube-controller-manager's --node-cidr-mask-size
-LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?")
-
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-
-
-def as_network(text: object) -> Network | None:
-    """The IPv4 or IPv6 network that *text* means, None when it means none."""
-    try:
-        return ipaddress.ip_network(str(text), strict=True)
-    except ValueError:
-        return None
-
-
-def overlap(one: Network | None, other: Network | None) -> bool:
-    return one is not None and other is not None and one.version == other.version and one.overlaps(other)
 
 
 def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Finding]:
     """What can be judged without a host.
 
     *settings*: pod_subnet, service_subnet, dns_domain, network_plugin, kubernetes_version,
-    supported_versions, api_endpoint, group_names (role -> the group's name), missing_files
-    (variable -> path of a file on the controller that is not there).
+    supported_versions, api_endpoint, mirror_url, group_names (role -> the group's name), inventory_groups (name ->
+    hosts), missing_files (variable -> path of a file on the controller that is not there).
     *groups*: role (``etcd``, ``control_plane``, ``worker``, ``cluster``) -> hosts.
     """
     findings = []
@@ -46,45 +41,7 @@ def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Findin
         list(groups.get(role) or []) for role in ("etcd", "control_plane", "worker", "cluster")
     )
 
-    for role, hosts in (("etcd", etcd), ("control_plane", control_plane)):
-        if not hosts:
-            findings.append(
-                make_finding(
-                    INVENTORY,
-                    "groups",
-                    f"at least one host in group {names.get(role, role)}",
-                    "none",
-                    f"add a host to group {names.get(role, role)} in the inventory (cluster_{role}_group names it)",
-                )
-            )
-    outside = sorted(set(control_plane + worker) - set(cluster))
-    if outside:
-        findings.append(
-            make_finding(
-                INVENTORY,
-                "groups",
-                "every control-plane and worker host in group {}".format(names.get("cluster", "k8s_cluster")),
-                f"outside it: {listed(outside)}",
-                "make {} and {} children of {}".format(
-                    names.get("control_plane", "kube_control_plane"),
-                    names.get("worker", "kube_node"),
-                    names.get("cluster", "k8s_cluster"),
-                ),
-            )
-        )
-    neither = sorted(set(cluster) - set(control_plane) - set(worker))
-    if neither:
-        findings.append(
-            make_finding(
-                INVENTORY,
-                "groups",
-                "every host of {} to be a control-plane or a worker host".format(names.get("cluster", "k8s_cluster")),
-                f"neither: {listed(neither)}",
-                "add them to {} or {}".format(
-                    names.get("control_plane", "kube_control_plane"), names.get("worker", "kube_node")
-                ),
-            )
-        )
+    findings += _check_groups(names, settings.get("inventory_groups") or {}, etcd, control_plane, worker, cluster)
     if etcd and (len(etcd) % 2 == 0 or len(etcd) > 7):
         findings.append(
             make_finding(
@@ -95,27 +52,8 @@ def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Findin
                 "add or remove a host: an even number survives no more failures than one fewer",
             )
         )
-    endpoint = str(settings.get("api_endpoint") or "")
-    if len(control_plane) > 1 and not endpoint:
-        findings.append(
-            make_finding(
-                INVENTORY,
-                "api_endpoint",
-                f"cluster_api_endpoint, since there are {len(control_plane)} control-plane hosts",
-                "it is empty",
-                "set cluster_api_endpoint to the host:port of a load balancer or virtual address before them",
-            )
-        )
-    if endpoint and not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}", endpoint):
-        findings.append(
-            make_finding(
-                INVENTORY,
-                "api_endpoint",
-                "cluster_api_endpoint as host:port",
-                endpoint,
-                "write it without a scheme, for example api.example.org:6443",
-            )
-        )
+    findings += _check_endpoint(settings, len(control_plane))
+    findings += _check_mirror(str(settings.get("mirror_url") or ""))
     findings += _check_subnets(settings, len(set(cluster)))
     plugin = settings.get("network_plugin")
     if plugin not in NETWORK_PLUGINS:
@@ -168,23 +106,154 @@ def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Findin
     return findings
 
 
+def _check_groups(names, present, etcd, control_plane, worker, cluster) -> list[Finding]:
+    """Findings about who is in which group. *present*: every group of the inventory, by its name."""
+    title = {
+        role: names.get(role) or default
+        for role, default in (
+            ("etcd", "etcd"),
+            ("control_plane", "kube_control_plane"),
+            ("worker", "kube_node"),
+            ("cluster", "k8s_cluster"),
+        )
+    }
+    findings = []
+    former = {role: former_name(name, present) for role, name in title.items()}
+    for role, hosts in (("etcd", etcd), ("control_plane", control_plane), ("worker", worker), ("cluster", cluster)):
+        if hosts or (role in ("worker", "cluster") and not former[role]):
+            continue
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "groups",
+                f"at least one host in group {title[role]}",
+                f"none; the group {former[role]} has {listed(present[former[role]])}" if former[role] else "none",
+                f"rename the group {former[role]} to {title[role]}"
+                if former[role]
+                else f"add a host to group {title[role]} in the inventory (cluster_{role}_group names it)",
+            )
+        )
+    outside = sorted(set(control_plane + worker) - set(cluster))
+    if outside and not former["cluster"]:
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "groups",
+                f"every control-plane and worker host in group {title['cluster']}",
+                f"outside it: {listed(outside)}",
+                f"make {title['control_plane']} and {title['worker']} children of {title['cluster']}",
+            )
+        )
+    neither = sorted(set(cluster) - set(control_plane) - set(worker))
+    if neither and not former["control_plane"] and not former["worker"]:
+        foreign = foreign_groups(neither, present)
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "groups",
+                f"every host of {title['cluster']} to be a control-plane or a worker host",
+                f"neither: {listed(neither)}",
+                f"take {listed(foreign)} out of {title['cluster']}: kubespray's groups without a counterpart here"
+                if foreign
+                else f"add them to {title['control_plane']} or {title['worker']}",
+            )
+        )
+    return findings
+
+
+def _check_endpoint(settings: dict, control_plane: int) -> list[Finding]:
+    endpoint = str(settings.get("api_endpoint") or "")
+    if not endpoint:
+        if control_plane < 2:
+            return []
+        return [
+            make_finding(
+                INVENTORY,
+                "api_endpoint",
+                f"cluster_api_endpoint, since there are {control_plane} control-plane hosts",
+                "it is empty",
+                "set cluster_api_endpoint to the host:port of a load balancer or virtual address before them",
+            )
+        ]
+    mistake = endpoint_mistake(endpoint)
+    if mistake is None:
+        address = as_address(endpoint.rpartition(":")[0])
+        return [
+            make_finding(
+                INVENTORY,
+                "api_endpoint",
+                f"cluster_api_endpoint not to lie in cluster_{name} ({settings[name]})",
+                endpoint,
+                "give the load balancer an address of the hosts' networks",
+            )
+            for name in ("pod_subnet", "service_subnet")
+            for network in [as_network(settings.get(name))]
+            if address is not None and network is not None and address in network
+        ]
+    if mistake.reason == "IPv6":
+        return [
+            make_finding(
+                INVENTORY,
+                "api_endpoint",
+                f"cluster_api_endpoint to be a name or an IPv4 address, {UNSUPPORTED}",
+                endpoint,
+                "set it to host:port of a name, or of an IPv4 address",
+            )
+        ]
+    return [
+        make_finding(
+            INVENTORY,
+            "api_endpoint",
+            "cluster_api_endpoint as host:port, a DNS name in lower case or an IPv4 address",
+            f"{endpoint!r}: {mistake.reason}",
+            f"set cluster_api_endpoint to {mistake.right}"
+            if mistake.right
+            else "set it to the load balancer's name or address, such as api.example.org:6443",
+        )
+    ]
+
+
+def _check_mirror(url: str) -> list[Finding]:
+    mistake = url_mistake(url) if url else None
+    if mistake is None:
+        return []
+    six = mistake.reason == "IPv6"
+    return [
+        make_finding(
+            INVENTORY,
+            "mirror_url",
+            f"cluster_mirror_url to be of a name or an IPv4 address, {UNSUPPORTED}"
+            if six
+            else "cluster_mirror_url as https://host or https://host:port",
+            url if six else f"{url!r}: {mistake.reason}",
+            f"set cluster_mirror_url to {mistake.right}"
+            if mistake.right
+            else "set it to the mirror's address, such as https://mirror1.example.org",
+        )
+    ]
+
+
 def _check_subnets(settings: dict, nodes: int) -> list[Finding]:
     findings = []
     networks: dict[str, Network | None] = {}
     for name, example in (("pod_subnet", "10.244.0.0/16"), ("service_subnet", "10.96.0.0/16")):
         text = settings.get(name)
-        networks[name] = as_network(text)
-        if networks[name] is None or "/" not in str(text):
-            networks[name] = None
-            findings.append(
-                make_finding(
-                    INVENTORY,
-                    "subnets",
-                    f"cluster_{name} to be one network in CIDR form, such as {example}",
-                    text,
-                    f"correct cluster_{name}: address bits behind the prefix must be 0",
-                )
+        mistake = network_mistake(text)
+        networks[name] = None if mistake else as_network(text)
+        if mistake is None:
+            continue
+        six = is_ipv6(text)
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "subnets",
+                f"cluster_{name} to be one IPv4 network, {UNSUPPORTED}"
+                if six
+                else f"cluster_{name} to be one network in CIDR form, such as {example}",
+                text if six else f"{text}: {mistake.reason}",
+                f"set cluster_{name} to {mistake.right or f'a network such as {example}'}",
             )
+        )
     pods, services = networks["pod_subnet"], networks["service_subnet"]
     if overlap(pods, services):
         findings.append(
@@ -196,7 +265,7 @@ def _check_subnets(settings: dict, nodes: int) -> list[Finding]:
                 "change one of them, for example 10.244.0.0/16 and 10.96.0.0/16",
             )
         )
-    if pods is not None and pods.version == 4:
+    if pods is not None:
         room = 2 ** (NODE_PREFIX - pods.prefixlen) if pods.prefixlen <= NODE_PREFIX else 0
         if room < max(nodes, 1):
             findings.append(
@@ -208,7 +277,7 @@ def _check_subnets(settings: dict, nodes: int) -> list[Finding]:
                     "choose a larger network, such as a /16 (256 nodes)",
                 )
             )
-    if services is not None and services.version == 4 and not 12 <= services.prefixlen <= 28:
+    if services is not None and not 12 <= services.prefixlen <= 28:
         findings.append(
             make_finding(
                 INVENTORY,

@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from .existing import check_existing, check_running_version
 from .findings import CHECKS, ERROR, IGNORED, INVENTORY, WARNING, Finding, listed, make_finding
 from .host import check_host
 from .inventory import check_inventory
+from .limit import check_limit
 from .site import check_site
 
 
@@ -107,9 +109,18 @@ def summary(facts: dict) -> str:
 
 
 def evaluate(
-    settings: dict, groups: dict[str, list[str]], hosts: dict[str, dict], ignore: Iterable[str] = ()
+    settings: dict,
+    groups: dict[str, list[str]],
+    hosts: dict[str, dict],
+    ignore: Iterable[str] = (),
+    outside: Mapping[str, Mapping[str, bool] | None] = MappingProxyType({}),
+    meant: Callable[[str], bool] = lambda _tag: True,
+    elsewhere: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Finding]:
-    """All findings except those about variables: the inventory's, each host's, and the hosts' together."""
+    """All findings except those about variables: the inventory's, each host's, and the hosts' together.
+
+    *outside* and *meant*: as for check_limit. *elsewhere*: as for check_site.
+    """
     findings = check_inventory(settings, groups)
     unsupported = any(finding.check == "kubernetes_version" for finding in findings)
     addresses = [str(host["settings"].get("node_address")) for host in hosts.values() if host.get("settings")]
@@ -120,8 +131,9 @@ def evaluate(
                 # No mirror holds a release that does not exist: said once, for the inventory.
                 facts = dict(facts, fetch=None)
             findings += check_host(name, host["roles"], facts, own)
-    findings += check_site(hosts)
+    findings += check_site(hosts, elsewhere)
     cluster = settings.get("cluster") or {}
-    findings += check_existing(cluster, groups.get("control_plane") or [], hosts)
+    findings += check_existing(cluster, groups.get("control_plane") or [], hosts, outside)
+    findings += check_limit(cluster, groups, hosts, outside, meant, settings.get("missing_kubeconfig") or "")
     findings += check_running_version(str(cluster.get("version") or ""), str(settings.get("kubernetes_version") or ""))
     return apply_ignore(findings, ignore)

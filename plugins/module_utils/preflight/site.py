@@ -4,12 +4,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from .addresses import as_address, as_network
 from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
 
-def check_site(hosts: dict[str, dict]) -> list[Finding]:
-    """Compare hosts with each other. *hosts*: host -> {roles, facts, settings}; facts None: no answer."""
+def check_site(hosts: dict[str, dict], elsewhere: Mapping[str, str] = MappingProxyType({})) -> list[Finding]:
+    """Compare hosts with each other.
+
+    *hosts*: host -> {roles, facts, settings}; facts None: no answer. *elsewhere*: host -> address, as far as it is
+    known, of those that the run leaves out.
+    """
     findings = []
     answered = {name: host for name, host in hosts.items() if host.get("facts")}
     for check, fact, title, remedy in (
@@ -27,9 +35,20 @@ def check_site(hosts: dict[str, dict]) -> list[Finding]:
             for name in names:
                 others = [other for other in names if other != name]
                 findings.append(make_finding(name, check, title, f"{value}, as on {listed(others)}", remedy))
+    for value, names in _shared({name: host["settings"].get("node_name") for name, host in answered.items()}):
+        findings += [
+            make_finding(
+                name,
+                "hostname_duplicate",
+                "a node's name of its own",
+                f"{value}, as for {listed(other for other in names if other != name)}",
+                "correct cluster_node_name",
+            )
+            for name in names
+        ]
     addresses = {name: (host.get("settings") or {}).get("node_address") for name, host in hosts.items()}
-    for value, names in _shared(addresses):
-        for name in names:
+    for value, names in _shared({**elsewhere, **addresses}):
+        for name in [name for name in names if name in hosts]:
             others = [other for other in names if other != name]
             findings.append(
                 make_finding(
@@ -40,6 +59,7 @@ def check_site(hosts: dict[str, dict]) -> list[Finding]:
                     "correct cluster_node_address; or the same host is in the inventory twice",
                 )
             )
+    findings += _check_node_subnets(answered)
     findings += _check_mtu(answered)
     kinds: dict[str | None, list[str]] = {}
     for name, host in answered.items():
@@ -78,6 +98,34 @@ def _shared(values: dict[str, object]) -> list[tuple[object, list[str]]]:
         if value:
             by_value.setdefault(value, []).append(name)
     return [(key, names) for key, names in by_value.items() if len(names) > 1]
+
+
+def _check_node_subnets(hosts: dict[str, dict]) -> list[Finding]:
+    """Whether every node opens its firewall to all others."""
+    nodes = {name: host for name, host in hosts.items() if {"control_plane", "worker"} & set(host["roles"])}
+    addresses = {name: as_address(host["settings"].get("node_address")) for name, host in nodes.items()}
+    findings = []
+    for name, host in nodes.items():
+        texts = host["settings"].get("node_subnets") or []
+        if not host["facts"].get("firewalld") or not texts:
+            continue
+        networks = [network for network in map(as_network, texts) if network is not None]
+        shut = [
+            f"{other} ({address})"
+            for other, address in addresses.items()
+            if other != name and address is not None and not any(address in network for network in networks)
+        ]
+        if shut:
+            findings.append(
+                make_finding(
+                    name,
+                    "node_subnets",
+                    "cluster_node_subnets, the networks that its firewall opens to, to hold the addresses of all nodes",
+                    f"{listed(texts)}, without {listed(shut)}",
+                    "set cluster_node_subnets to the networks of all hosts, for all hosts",
+                )
+            )
+    return findings
 
 
 def _check_mtu(hosts: dict[str, dict]) -> list[Finding]:

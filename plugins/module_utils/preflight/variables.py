@@ -6,8 +6,11 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import ipaddress
+import re
 from collections.abc import Iterable
 
+from .addresses import LABEL, UNSUPPORTED, as_address, is_ipv6
 from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
@@ -77,8 +80,62 @@ LIMITS: dict[str, tuple[float, float]] = {
 }
 
 
+# Lists of networks or addresses, from which hosts let others in, and whether they may be of IPv6.
+NETWORKS = {"cluster_node_subnets": False, "control_plane_api_sources": True}
+
+
+def _check_networks(name: str, value: list, where: str) -> list[Finding]:
+    findings = []
+    for item in value:
+        six = is_ipv6(item) and not NETWORKS[name]
+        try:
+            ipaddress.ip_network(str(item), strict=False)
+        except ValueError:
+            pass
+        else:
+            if not six:
+                continue
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "variable_value",
+                f"{name} to hold IPv4 networks, {UNSUPPORTED}" if six else f"{name} to hold networks in CIDR form",
+                f"{item} ({where})",
+                f"correct {name}, such as 192.0.2.0/24",
+            )
+        )
+    return findings
+
+
+# Lists of names that a certificate is to have, as kubeadm takes them: a wildcard in front, and addresses, are fine.
+CERTIFICATE_NAMES = ("control_plane_certificate_sans",)
+
+
+def _check_certificate_names(name: str, value: list, where: str) -> list[Finding]:
+    wrong = [
+        str(item)
+        for item in value
+        if as_address(item) is None
+        and not all(LABEL.fullmatch(label) for label in str(item).removeprefix("*.").split("."))
+    ]
+    return [
+        make_finding(
+            INVENTORY,
+            "variable_value",
+            f"{name} to hold DNS names in lower case, and IP addresses",
+            f"{text!r} ({where})",
+            f"correct {name}: no scheme, no port, no underscore",
+        )
+        for text in wrong
+    ]
+
+
 def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
-    """Whether a number is one that its variable may be. Of others nothing is known here."""
+    """Whether a value is one that its variable may have: numbers, networks, names. Of others nothing is known here."""
+    if name in NETWORKS and isinstance(value, list):
+        return _check_networks(name, value, where)
+    if name in CERTIFICATE_NAMES and isinstance(value, list):
+        return _check_certificate_names(name, value, where)
     limits = LIMITS.get(name)
     if limits is None or isinstance(value, bool) or not isinstance(value, (int, float)):
         return []
@@ -95,3 +152,25 @@ def check_variable_range(name: str, value: object, where: str) -> list[Finding]:
             "set {} to a value {}".format(name, f"of {text}" if text.startswith("at") else text),
         )
     ]
+
+
+# By these things are called: 1.10 without quotes is 1.1, and nothing is called "None".
+NAMES = ("cluster_name", "cluster_node_name", "cluster_rack", "cluster_kubernetes_version")
+# Part of a file's name, which a colon would end in $KUBECONFIG; of a certificate's, of 64 characters with " mirror";
+# and of etcd's settings, where systemd reads quotes and backslashes.
+_CLUSTER_NAME = re.compile(r"\w(?:[^/:\\'\"`$\x00-\x1f\x7f\x85\u2028\u2029]{0,55}[^\s/:\\'\"`$\x00-\x1f\x7f])?")
+
+
+def check_variable_text(name: str, value: object, where: str) -> list[Finding]:
+    """Whether a text is one, and a name one that files and certificates can have."""
+    if isinstance(value, bool) or (name in NAMES and isinstance(value, float)):
+        remedy = f'put it in quotes: {name}: "..."; YAML takes on, yes, 1.10 and their like for something else'
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"{value!r} ({where})", remedy)]
+    if name in NAMES and value is None:
+        remedy = f"set {name}, or remove it"
+        return [make_finding(INVENTORY, "variable_value", f"{name} to be a text", f"nothing ({where})", remedy)]
+    if name == "cluster_name" and not _CLUSTER_NAME.fullmatch(str(value)):
+        expected = "cluster_name to have up to 57 characters, a letter or digit first, without / : \\ ` $ and quotes"
+        remedy = "choose another name: files, certificates and the kubeconfig's context are called by it"
+        return [make_finding(INVENTORY, "variable_value", expected, f"{str(value)!r} ({where})", remedy)]
+    return []

@@ -165,3 +165,58 @@ def test_the_key_is_on_disk_only_while_it_is_read(tmp_path, monkeypatch):
     with pytest.raises(KubeApiError):
         tls_context(ClusterAccess("https://h", client_certificate=CA, client_key="k"))
     assert list(tmp_path.iterdir()) == []
+
+
+TEN = ", ".join(["x"] * 10)
+BOMB = f"a: &a [{TEN}]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (BOMB, "(path), line 5: expected at most 1048576 characters by references, found more with *d. "
+         "Write out what is meant: references to references multiply."),
+        ("clusters: &a [*a]", "(path), line 1: expected data that ends, found *a inside &a itself. "
+         "Write it out, or put a text that begins with an asterisk in quotes."),
+        ("a: " + "[" * 5000, "(path), line 1: expected at most 64 levels within each other, found more. "
+         "Is a bracket too many?"),
+        ("a: 1\nb: \0", "(path): this kubeconfig is not valid YAML."),
+        ("clusters: {a: b}", "(path): clusters: expected a list, found dict."),
+        ("users: [a]", "(path): users: expected each to be a mapping with name and user, found another."),
+        ("users: [{name: [a]}]", "(path): users: expected each to be a mapping with name and user, found another."),
+        ("a: 2024-13-45", "(path): this kubeconfig holds what cannot be read. Put texts in quotes."),
+        ("{[a]: b}", "(path), line 1: this kubeconfig is not valid YAML."),
+        (config(user={"password": 5}), "(path): password of user 'site': expected a text, found int. "
+         "Put it in quotes: how it is written is lost otherwise."),
+        (config({"server": ["a"]}), "(path): server of cluster 'site': expected a text, found list. "
+         "Put it in quotes: how it is written is lost otherwise."),
+        (config(user={"exec": "login"}), "(path): exec of user 'site': expected a mapping, found str."),
+    ],
+)  # fmt: skip
+def test_hostile_and_odd_kubeconfigs(write, content, says):
+    path = write(content)
+    assert refused(path) == says.replace("(path)", path)
+
+
+def test_what_is_no_kubeconfig_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    large = tmp_path / "large"
+    with large.open("wb") as stream:
+        stream.truncate(100 * 1024 * 1024)
+    (tmp_path / "latin").write_bytes(b"a: \xe4")
+    no_file = "expected a kubeconfig (a file), found neither file nor link to one."
+    for name, says in (
+        ("", no_file),
+        ("pipe", no_file),
+        ("large", "expected a kubeconfig of at most 8388608 bytes, found more."),
+        ("latin", "expected a kubeconfig in UTF-8, found other bytes."),
+    ):
+        assert refused(str(tmp_path / name)) == f"{tmp_path / name}: {says}"
+
+
+def test_a_kubeconfig_with_a_mark_before_it_and_numbers_as_names(write):
+    access = load_kubeconfig(write("\ufeff" + yaml.safe_dump(config(name=2024)).replace("user: 2024", "user: '2024'")
+                                   .replace("cluster: 2024", "cluster: '2024'")))  # fmt: skip
+    assert access.server == "https://192.0.2.1:6443"

@@ -212,6 +212,7 @@ FAULTS = [
     ("hostname", "hosts|worker1|settings|node_name", "worker_1", "worker1", ERROR, "worker_1"),
     ("node_address", "hosts|worker1|settings|node_address", "192.0.2.77", "worker1", ERROR, "192.0.2.21"),
     ("node_address", "hosts|worker1|settings|node_address", "", "worker1", ERROR, "nothing"),
+    ("node_address", "hosts|worker1|settings|node_address", "2001:db8::1", "worker1", ERROR, "2001:db8::1"),
     ("kernel", "hosts|worker1|facts|kernel_features|vxlan", False, "worker1", ERROR, "vxlan"),
     ("cgroup", "hosts|worker1|facts|cgroup_version", 1, "worker1", ERROR, "version 1"),
     (
@@ -469,6 +470,61 @@ def test_variable_names(name, suggestion):
     for finding in found:
         assert suggestion in finding.remedy
         assert finding.found == f"{name} (group_vars/all.yml:3)"
+
+
+def test_an_address_of_kubesprays_ip_is_named_so(site):
+    site["hosts"]["worker1"]["settings"].update(node_address="10.3.0.4", node_address_variable="ip")
+    (finding,) = findings(site)
+    assert finding.expected == "ip to be an address of the host"
+    assert finding.remedy == "correct ip, or give the host that address"
+
+
+@pytest.mark.parametrize(
+    ("subnets", "firewalld", "shut"),
+    [
+        (["192.0.2.0/24"], True, ""),
+        (["192.0.2.0/28", "192.0.2.16/28"], True, ""),
+        # The default of a host whose network is smaller than the site.
+        (["192.0.2.16/28"], True, "192.0.2.16/28, without cp1 (192.0.2.11)"),
+        (["192.0.2.16/28"], False, ""),
+        # The site opens ports by other means.
+        ([], True, ""),
+    ],
+)
+def test_firewalls_open_to_all_nodes(site, subnets, firewalld, shut):
+    site["hosts"]["worker1"]["facts"]["firewalld"] = firewalld
+    site["hosts"]["worker1"]["settings"]["node_subnets"] = subnets
+    assert [finding.found for finding in findings(site)] == ([shut] if shut else [])
+
+
+def test_the_address_of_a_member_of_etcd_stays(site):
+    facts = site["hosts"]["cp1"]["facts"]
+    facts["addresses"].append({"interface": "eth1", "address": "10.3.0.1", "prefix": 24, "mtu": 1500})
+    facts["member_address"] = "192.0.2.11"
+    assert findings(site) == []
+    site["hosts"]["cp1"]["settings"].update(node_address="10.3.0.1", node_address_variable="ip")
+    (finding,) = findings(site)
+    assert finding.found == "10.3.0.1; the member has 192.0.2.11"
+    assert finding.remedy == "set cluster_node_address to 192.0.2.11: this playbook does not move a member"
+
+
+def test_two_hosts_are_not_one_node(site):
+    site["hosts"]["worker2"]["settings"]["node_name"] = "worker1"
+    site["hosts"]["worker2"]["facts"]["hostname"] = "worker1.site"
+    found = [(finding.host, finding.check, finding.found) for finding in findings(site)]
+    assert found == [
+        ("worker1", "hostname_duplicate", "worker1, as for worker2"),
+        ("worker2", "hostname_duplicate", "worker1, as for worker1"),
+    ]
+
+
+def test_addresses_of_hosts_outside_of_the_run_are_taken(site):
+    elsewhere = {"worker3": "192.0.2.21", "worker4": "192.0.2.22", "worker5": "", "worker6": ""}
+    found = evaluate(site["settings"], site["groups"], site["hosts"], elsewhere=elsewhere)
+    assert [(finding.host, finding.check, finding.found) for finding in found] == [
+        ("worker1", "address_duplicate", "192.0.2.21, as for worker3"),
+        ("worker2", "address_duplicate", "192.0.2.22, as for worker4"),
+    ]
 
 
 def test_a_hundred_hosts_take_no_time(site):

@@ -86,6 +86,82 @@ def test_values_that_change_on_their_way_are_refused(name, value, expected):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "found", "expected"),
+    [
+        ("cluster_node_subnets", ["192.0.2.0/24", "fd00::/64"], "fd00::/64", "since IPv6, alone or beside IPv4"),
+        ("cluster_node_subnets", ["192.0.2.0/24", "rack-a"], "rack-a", "to hold networks in CIDR form"),
+        ("control_plane_api_sources", ["192.0.2.0/33"], "192.0.2.0/33", "to hold networks in CIDR form"),
+    ],
+)
+def test_sources_of_the_firewall_are_networks(name, value, found, expected):
+    (finding,) = check_value(name, value, SITE[name], "group_vars/all.yml:3")
+    assert finding.found == f"{found} (group_vars/all.yml:3)"
+    assert expected in finding.expected
+
+
+@pytest.mark.parametrize("name", ["https://api", "api:6443", "api_1", "API", "", "-a", "a..b"])
+def test_names_that_no_certificate_takes_are_refused(name):
+    spec = SITE["control_plane_certificate_sans"]
+    (finding,) = check_value("control_plane_certificate_sans", ["api.example.org", name], spec, "play")
+    assert finding.found == f"{name!r} (play)"
+
+
+def test_names_that_a_certificate_takes():
+    names = ["api.example.org", "*.example.org", "192.0.2.5", "2001:db8::1", "10", 10]
+    assert check_value("control_plane_certificate_sans", names, SITE["control_plane_certificate_sans"], "play") == []
+
+
+def test_administrators_may_come_by_ipv6():
+    value = ["192.0.2.5", "192.0.2.0/24", "2001:db8::/64"]
+    assert check_value("control_plane_api_sources", value, SITE["control_plane_api_sources"], "play") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster_name", True),
+        ("cluster_name", 1.1),
+        ("cluster_name", None),
+        ("cluster_rack", False),
+        ("cluster_rack", 1.1),
+        ("cluster_rack", None),
+        ("cluster_kubernetes_version", 1.36),
+        ("mirror_address", True),
+        ("cluster_name", ""),
+        ("cluster_name", "a/b"),
+        ("cluster_name", "../a"),
+        ("cluster_name", "prod: eu"),
+        ("cluster_name", "a "),
+        ("cluster_name", 'a"b'),
+        ("cluster_name", "a\nb"),
+        ("cluster_name", " a"),
+        ("cluster_name", "a" * 58),
+    ],
+)
+def test_texts_that_are_none_and_names_that_files_cannot_have_are_refused(name, value):
+    (finding,) = check_value(name, value, SITE[name], "here")
+    assert finding.expected.startswith(f"{name} to ")
+    assert ("nothing" if value is None else repr(value)) in finding.found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cluster_name", 2024),
+        ("cluster_name", "2024"),
+        ("cluster_name", "prod, (eu) #1"),
+        ("cluster_name", "x"),
+        ("cluster_name", "M\u00fcnchen"),
+        ("cluster_name", "a" * 57),
+        ("cluster_rack", 7),
+        ("flannel_cpu_request", 0.5),
+    ],
+)
+def test_other_texts_are_taken(name, value):
+    assert check_value(name, value, SITE[name], "here") == []
+
+
+@pytest.mark.parametrize(
     "name", ["10", "007", "1e3", "on", "null", "No", "~", "", "prod: eu", "a b", "0x1F", "1_000", "#a", "- a"]
 )
 def test_names_that_yaml_takes_for_something_else_are_quoted(name):

@@ -5,6 +5,7 @@
 ``parse`` takes text, ``read`` a path and, beside a definition, the programs that it names. What has one meaning only
 is read and mentioned in ``Document.notes``: tabs as indentation, typographic quotes, a byte order mark, hard blanks,
 commas too many. What has none or two is refused with file, line, what was expected, what was found and the remedy.
+What has no end, or much more of it than there is of the text, is refused before anything is built of it.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ...yaml_limits import DEPTH, TOO_DEEP, Limits, Unbounded
 from ..model.reader import AppError, Problem, show
-from .sources import with_sources
+from .scalars import Written, as_meant
+from .sources import Refused, plain_file, with_sources
 
 APP_KINDS = ("App", "KubeDirectorApp")
 CLUSTER_KINDS = ("AppCluster", "KubeDirectorCluster")
-KUBEDIRECTOR = "kubedirector."
+# Of a file, in bytes: ten times what a definition of many roles takes.
+LARGEST = 512 * 1024
 
 _TAB_WIDTHS = (2, 4, 8)
 # Typographic quotes where a quoted text begins or ends: beside a blank, a bracket, a colon, a comma or the line's end.
@@ -29,7 +33,17 @@ _CLOSING = re.compile("[\u201c\u201d\u201f](?=\\s*(?:[\\]},:#]|$))", re.MULTILIN
 _CURLY = re.compile("[\u201c\u201d\u201e\u201f].*[\u201c\u201d\u201f]|\u2018.*\u2019", re.DOTALL)
 _HARD_BLANKS = re.compile("^[ \t\u00a0]+", re.MULTILINE)
 _INNER_TAB = re.compile(r"""^([^"'#\n]*?[:\-])\t+""", re.MULTILINE)
+# Files that are joined have one before each.
+_MARKS = re.compile("^\ufeff", re.MULTILINE)
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
+# What Helm alone fills in. Other templates may be meant as they are, for the app to fill in.
+_HELM_NAMES = r"\{\{-?\s*(?:[^{}\n]*[\s(])?(?:\.(?:Values|Release|Chart|Capabilities)\b|include\s+\")[^\n]*"
+_HELM = re.compile(_HELM_NAMES)
+# And its statements, in what is no YAML.
+_HELM_FILE = re.compile(_HELM_NAMES + r"|\{\{-?\s*(?:if|range|with|define|end|else)\b[^\n]*")
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
+# A text, a bracket, or a line of a JSON text.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -70,11 +84,10 @@ def read(path: str) -> list[Document]:
 
 def _documents(path: str) -> list[Document]:
     try:
-        with open(path, "rb") as handle:
-            content = handle.read()
-    except OSError as error:
-        problem = Problem(path, "a file that can be read", error.strerror or str(error), "Check the path.")
-        raise AppError([problem]) from error
+        remedy = "Name a file with the definition, or the cluster, alone."
+        content = plain_file(path, LARGEST, remedy)
+    except Refused as error:
+        raise AppError([Problem(path, error.expected, error.found, error.remedy)]) from None
     for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"", "utf-8")):
         if content.startswith(mark):
             try:
@@ -91,25 +104,78 @@ def parse(text: str, source: str) -> list[Document]:
     """All documents of a text; lists of objects are taken apart. Raises AppError with file and line."""
     try:
         found, notes = _parse(text)
+        notes += _templates(text, [data for _line, data in found])
     except _Refused as error:
         where = f"{source}, line {error.line}"
         raise AppError([Problem(where, error.expected, error.found, error.remedy)]) from None
     documents = []
+    problems: list[Problem] = []
     for line, data in found:
         if data is None:
             continue
         if not isinstance(data, Mapping):
             where = f"{source}, line {line}"
+            shown = show(data.value if isinstance(data, Written) else data)
             remedy = "A definition begins with apiVersion and kind."
-            raise AppError([Problem(where, "a mapping", show(data), remedy)])
+            if isinstance(data, list) and any(isinstance(item, Mapping) and "op" in item for item in data):
+                remedy = "A patch is no definition: apply it first, by kubectl kustomize DIRECTORY."
+            raise AppError([Problem(where, "a mapping", shown, remedy)])
         items = data.get("items")
-        if str(data.get("kind") or "").endswith("List") and isinstance(items, list):
-            documents += [Document(item, source, line, notes) for item in items if isinstance(item, Mapping)]
-        else:
-            documents.append(Document(data, source, line, notes))
+        listed = str(data.get("kind") or "").endswith("List")
+        for item in items if isinstance(items, list) and listed else [data]:
+            if isinstance(item, Mapping):
+                meant, wrong = as_meant(item, source, line)
+                problems += wrong
+                documents.append(Document(meant, source, line, notes))
+    if problems:
+        raise AppError(problems)
     if not documents:
         raise AppError([Problem(source, "a definition or a cluster", "an empty file", "Check the path.")])
     return documents
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield key
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def _templates(text: str, documents: Sequence[Any]) -> tuple[str, ...]:
+    """Sentences about templates in texts of one line. Those of Helm are refused: nothing else fills them in.
+
+    A text of several lines is a file, which may be a template of its own.
+    """
+    notes = []
+    for item in (item for document in documents for item in _texts(document) if "\n" not in item):
+        helm, other = _HELM.search(item), _TEMPLATE.search(item)
+        if helm:
+            raise _of_helm(text, helm.group())
+        if other:
+            notes.append(f"{other.group()} is taken as it is written: templates are not filled in here")
+    return tuple(dict.fromkeys(notes))
+
+
+def _of_helm(text: str, part: str) -> _Refused:
+    line = text.count("\n", 0, max(text.find(part[:20]), 0)) + 1
+    found = f"a Helm template: {text.splitlines()[line - 1].strip()[:60]}"
+    return _Refused(line, "plain data", found, "Fill it in first: helm template NAME CHART.")
+
+
+def _of_template(text: str, line: int) -> _Refused | None:
+    """The refusal of a text that cannot be read in this line, if it is a template."""
+    helm = _HELM_FILE.search(text)
+    if helm:
+        return _of_helm(text, helm.group())
+    content = "".join(text.split("\n")[line - 1 : line]).strip()
+    if "{{" in content or "{%" in content:
+        return _Refused(line, "YAML", f"a template: {content[:60]}", "Fill in the template first.")
+    return None
 
 
 def pick(documents: Sequence[Document], kinds: Sequence[str]) -> Document:
@@ -123,6 +189,8 @@ def pick(documents: Sequence[Document], kinds: Sequence[str]) -> Document:
         found, remedy = " and ".join(map(str, matching)), "Put them into files of their own."
     else:
         found, remedy = ", ".join(map(str, documents)) or "none", "Check the path and the field kind."
+        if any(document.kind == "Kustomization" for document in documents):
+            remedy = "Build it first: kubectl kustomize DIRECTORY."
     raise AppError([Problem(source, expected, found, remedy)])
 
 
@@ -137,7 +205,7 @@ def unused(documents: Sequence[Document]) -> list[str]:
 
 
 def _parse(text: str) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
-    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+    text = _MARKS.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     failed, result = None, None
     try:
         result = _quoted(text, [])
@@ -152,7 +220,7 @@ def _parse(text: str) -> tuple[list[tuple[int, Any]], tuple[str, ...]]:
     except _Refused:
         pass
     if failed is not None:
-        raise failed
+        raise _of_template(text, failed.line) or failed
     return result or ([], ())
 
 
@@ -191,7 +259,7 @@ def _straight_quotes(text: str) -> str:
 def _as_written(text: str, notes: list[str]) -> list[tuple[int, Any]]:
     """The documents of a text as JSON, as YAML, or as YAML with tabs: the first that can be read."""
     first = None
-    as_json = text.lstrip()[:1] in ("{", "[")
+    as_json = text.lstrip().startswith(("{", "[")) and not text.lstrip().startswith(("{{", "{%"))
     if as_json:
         try:
             return _json(text)
@@ -259,25 +327,26 @@ def _json(text: str) -> list[tuple[int, Any]]:
             raise _Refused(_second(text, name), f"{name} once", "it again in one object", "Keep one of them.")
         return result
 
-    decoder = json.JSONDecoder(object_pairs_hook=pairs, strict=False)
-    # Numbers with a point are texts in KubeDirector's documents: "version": 1.10 means 1.10.
-    exact = json.JSONDecoder(object_pairs_hook=pairs, strict=False, parse_float=str)
+    def constant(name: str) -> Any:
+        line = text.count("\n", 0, text.find(name)) + 1
+        raise _Refused(line, "JSON", name, "Put it in quotes if it is a text.")
+
+    text = _bounded_json(text)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=pairs, strict=False, parse_int=_integer, parse_float=_decimal, parse_constant=constant
+    )
     found: list[tuple[int, Any]] = []
     at = 0
     while True:
-        match = re.compile(r"[\s,]*(?:---\s*)?").match(text, at)
+        match = re.compile(r"[\s,\ufeff]*(?:---\s*)?").match(text, at)
         at = match.end() if match else at
         if at >= len(text):
             return found
         try:
             data, end = decoder.raw_decode(text, at)
-            if _is_kubedirector(data):
-                data, end = exact.raw_decode(text, at)
         except json.JSONDecodeError as error:
             remedy = "Compare the lines before it: a comma, a quote or a bracket is missing or too many."
             raise _Refused(error.lineno, "JSON", f"{error.msg} in column {error.colno}", remedy) from error
-        except RecursionError as error:
-            raise _Refused(1, "a definition", "brackets nested without end") from error
         found.append((text.count("\n", 0, at) + 1, data))
         at = end
 
@@ -292,8 +361,60 @@ def _second(text: str, name: str) -> int:
     return lines[1] if len(lines) > 1 else lines[0]
 
 
-def _is_kubedirector(data: Any) -> bool:
-    return isinstance(data, Mapping) and str(data.get("apiVersion") or "").startswith(KUBEDIRECTOR)
+def _bounded_json(text: str) -> str:
+    """A JSON text whose brackets have an end and whose texts are texts."""
+    depth = 0
+    for match in _JSON_TOKEN.finditer(text):
+        token = match.group()
+        if token in ("{", "["):
+            depth += 1
+            if depth > DEPTH:
+                line = text.count("\n", 0, match.start()) + 1
+                raise _Refused(line, f"at most {DEPTH} levels within each other", "more", TOO_DEEP)
+        elif token in ("}", "]"):
+            depth -= 1
+        elif "\\u" in token or "\0" in token:
+            try:
+                value = json.loads(token, strict=False)
+            except json.JSONDecodeError:
+                continue  # named by who reads it
+            _characters(value, text.count("\n", 0, match.start()) + 1)
+    return text
+
+
+def _characters(value: str, line: int) -> str:
+    """A text that can be written again: halves of a character that lie beside each other are put together."""
+    if "\0" in value:
+        raise _Refused(line, "text", "the character U+0000", "Remove it: no environment, file name or label holds it.")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        try:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16")
+        except UnicodeDecodeError:
+            half = next(ord(one) for one in value if 0xD800 <= ord(one) <= 0xDFFF)
+            found = f"half a character, \\u{half:04x}"
+            raise _Refused(line, "text", found, "Write the character itself.") from None
+    return value
+
+
+def _integer(text: str, line: int = 0) -> Any:
+    """A whole number as YAML 1.1 and JSON have it; what is longer than Python's longest is a text."""
+    digits = text.replace("_", "").lower()
+    body = digits.lstrip("+-")
+    octal = len(body) > 1 and body.startswith("0") and body[1:].isdigit()
+    base = 8 if octal else {"0x": 16, "0b": 2}.get(body[:2], 10)
+    try:
+        return Written(text, int(digits, base), line)
+    except ValueError:
+        return text
+
+
+def _decimal(text: str, line: int = 0) -> Any:
+    try:
+        return Written(text, float(text.replace("_", "")), line)
+    except ValueError:
+        return text
 
 
 def _yaml(text: str) -> list[tuple[int, Any]]:
@@ -304,66 +425,92 @@ def _compose(text: str) -> Iterator[tuple[int, Any]]:
     """The documents of a YAML text, with the line in which each begins."""
     import yaml
 
+    limits = Limits()
+
     class Loader(yaml.SafeLoader):
-        """YAML as Kubernetes reads it: no dates, no numbers to the base of sixty, and no name twice."""
+        """YAML as Kubernetes reads it: no dates, and no numbers to the base of sixty."""
 
-        exact = False
+        def get_event(self) -> Any:
+            event = super().get_event()
+            limits.see(event)
+            return event
 
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-            seen: dict[Any, int] = {}
-            for key, _value in node.value:
-                line = key.start_mark.line + 1
-                if key.tag == "tag:yaml.org,2002:merge":
-                    continue
-                if not isinstance(key, yaml.ScalarNode):
-                    raise _Refused(line, "a name", "a mapping or a list as a name", "Is a template left unfilled?")
-                if key.value in seen:
-                    found = f"it again, after line {seen[key.value]}"
-                    raise _Refused(line, f"{key.value} once", found, "Keep one of them.")
-                seen[key.value] = line
-            return super().construct_mapping(node, deep)
-
-        def construct_float(self, node: Any) -> Any:
-            return node.value if self.exact else self.construct_yaml_float(node)
-
-    loader = Loader
-    loader.yaml_implicit_resolvers = {
-        first: [
-            (tag, expression)
-            for tag, expression in resolvers
-            if tag not in ("tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
-        ]
+    others = ("timestamp", "int", "float", "value")
+    Loader.yaml_implicit_resolvers = {
+        first: [(tag, expression) for tag, expression in resolvers if tag.removeprefix(_TAG) not in others]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     integer = re.compile(r"[-+]?(?:0b[01_]+|0[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
     # With a point: 1e3 is a version or a digest more often than a number.
     decimal = re.compile(r"[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?$")
-    loader.add_implicit_resolver("tag:yaml.org,2002:int", integer, list("-+0123456789"))
-    loader.add_implicit_resolver("tag:yaml.org,2002:float", decimal, list("-+0123456789."))
-    loader.add_constructor("tag:yaml.org,2002:float", Loader.construct_float)
+    Loader.add_implicit_resolver(f"{_TAG}int", integer, list("-+0123456789"))
+    Loader.add_implicit_resolver(f"{_TAG}float", decimal, list("-+0123456789."))
     reader = None
     try:
-        reader = loader(text)
+        reader = Loader(text)
         while reader.check_node():
             node = reader.get_node()
-            if node is None:
-                continue
-            reader.exact = _written_for_kubedirector(node)
-            yield node.start_mark.line + 1, reader.construct_document(node)
+            if node is not None:
+                yield node.start_mark.line + 1, _plain(node)
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        found = f"the character U+{ord(text[error.position]):04X}"
+        raise _Refused(line, "text", found, "Remove it.") from None
     except yaml.YAMLError as error:
         raise _refusal(error, text) from error
-    except (ValueError, RecursionError) as error:
-        raise _Refused(1, "YAML", str(error)) from error
+    except Unbounded as error:
+        raise _Refused(error.line, error.expected, error.found, error.remedy) from None
     finally:
         if reader is not None:
             reader.dispose()
 
 
-def _written_for_kubedirector(node: Any) -> bool:
-    if not isinstance(node.value, list):
-        return False
-    pairs = [pair for pair in node.value if isinstance(pair, tuple)]
-    return any(key.value == "apiVersion" and str(value.value).startswith(KUBEDIRECTOR) for key, value in pairs)
+_TAG = "tag:yaml.org,2002:"
+_BOOLEANS = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+
+
+def _plain(node: Any) -> Any:
+    """A node of PyYAML as data: names are texts, numbers and truth values keep how they are written."""
+    kind = node.tag.removeprefix(_TAG) if node.tag.startswith(_TAG) else ""
+    line = node.start_mark.line + 1
+    if node.id == "scalar" and kind in ("str", "null", "bool", "int", "float", "merge"):
+        if kind == "null":
+            return None
+        if kind == "bool" and node.value.lower() in _BOOLEANS:
+            return Written(node.value, _BOOLEANS[node.value.lower()], line)
+        if kind in ("int", "float"):
+            return _integer(node.value, line) if kind == "int" else _decimal(node.value, line)
+        return _characters(node.value, line)
+    if node.id == "sequence" and kind == "seq":
+        return [_plain(item) for item in node.value]
+    if node.id == "mapping" and kind == "map":
+        return _mapping(node)
+    tag = f"!!{kind}" if kind else node.tag
+    raise _Refused(line, "plain data", f"the tag {tag}", "Remove the tag, or fill in the template first.")
+
+
+def _mapping(node: Any) -> dict[str, Any]:
+    """A mapping, with what it merges (``<<``) before what it says itself. No name is there twice."""
+    own: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.id != "scalar":
+            raise _Refused(line, "a name", "a mapping or a list as a name", "Is a template left unfilled?")
+        name = _characters(key.value, line)
+        if name in lines:
+            raise _Refused(line, f"{name} once", f"it again, after line {lines[name]}", "Keep one of them.")
+        lines[name] = line
+        if key.tag != f"{_TAG}merge":
+            own[name] = _plain(value)
+            continue
+        parts = value.value if value.id == "sequence" else [value]
+        if any(part.id != "mapping" for part in parts):
+            raise _Refused(line, "a mapping, or a list of mappings, to merge", "something else", "Remove <<.")
+        for part in reversed(parts):
+            merged.update(_plain(part))
+    return {**merged, **own}
 
 
 def _refusal(error: Any, text: str) -> _Refused:
@@ -378,10 +525,6 @@ def _refusal(error: Any, text: str) -> _Refused:
         return _Refused(line, "blanks as indentation", "a tab", "Replace tabs by blanks.")
     if "mapping values are not allowed" in problem:
         return _Refused(line, "YAML", found, "Indent it like the line before it, or quote a text that has a colon.")
-    if "could not determine a constructor" in problem:
-        return _Refused(line, "plain data", found, "Remove the tag, or fill in the template first.")
     if "found undefined alias" in problem:
         return _Refused(line, "YAML", found, "Quote a text that begins with an asterisk.")
-    if content.startswith(("{{", "{%")) or "{{" in content:
-        return _Refused(line, "YAML", f"a template: {content[:60]}", "Fill in the template first.")
     return _Refused(line, "YAML", found, "Compare its indentation, quotes and brackets with the lines before it.")

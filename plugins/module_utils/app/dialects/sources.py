@@ -23,8 +23,8 @@ _EXPECTED = "a path in the definition's directory"
 _REMEDY = "Put the file beside the definition, or into a directory below it."
 
 
-class _Refused(Exception):
-    """A source that cannot be taken."""
+class Refused(Exception):
+    """A file that cannot be taken."""
 
     def __init__(self, expected: str, found: str, remedy: str):
         super().__init__(found)
@@ -48,7 +48,7 @@ def with_sources(data: Mapping[str, Any], definition: str) -> Mapping[str, Any]:
             return item
         try:
             return _with_text(item, os.path.dirname(definition))
-        except _Refused as error:
+        except Refused as error:
             problems.append(Problem(f"{definition}, {where}.source", error.expected, error.found, error.remedy))
             return item
 
@@ -64,45 +64,53 @@ def with_sources(data: Mapping[str, Any], definition: str) -> Mapping[str, Any]:
     return {**data, "spec": {**spec, "roles": read}}
 
 
+def plain_file(path: str, largest: int, too_large: str) -> bytes:
+    """The content of a file of at most so many bytes. Raises Refused, with *too_large* as what to do about more."""
+    try:
+        # Opening a pipe would wait for whoever writes to it.
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode):
+            found = "a directory" if stat.S_ISDIR(mode) else "neither file nor directory"
+            raise Refused("a file", found, "Name a file.")
+        with open(path, "rb") as handle:
+            content = handle.read(largest + 1)
+    except OSError as error:
+        remedy = "Check the path and the file's mode."
+        raise Refused("a file that can be read", error.strerror or str(error), remedy) from None
+    if len(content) > largest:
+        raise Refused(f"at most {largest} bytes", str(os.path.getsize(path)), too_large)
+    return content
+
+
 def _with_text(item: Mapping[str, Any], directory: str) -> dict[str, Any]:
     content = [name for name in ("text", "data") if item.get(name) is not None]
     if content:
-        raise _Refused("source alone", f"{content[0]} beside it", "Remove one of them.")
+        raise Refused("source alone", f"{content[0]} beside it", "Remove one of them.")
     form = item.get("format")
     if form not in (None, "text"):
-        raise _Refused("a file of format text", f"format {form}", "Leave out format, or write the content as data.")
+        raise Refused("a file of format text", f"format {form}", "Leave out format, or write the content as data.")
     return {**{key: value for key, value in item.items() if key != "source"}, "text": _text(item["source"], directory)}
 
 
 def _text(source: Any, directory: str) -> str:
-    if not isinstance(source, str) or not source or "\0" in source:
-        raise _Refused(_EXPECTED, show(source), _REMEDY)
+    if not isinstance(source, str) or not source:
+        raise Refused(_EXPECTED, show(source), _REMEDY)
     path = PurePosixPath(source)
     if path.is_absolute() or any(part.startswith(".") for part in path.parts):
         remedy = f"{_REMEDY} Names that begin with a dot are not read."
-        raise _Refused(_EXPECTED, show(source), remedy)
+        raise Refused(_EXPECTED, show(source), remedy)
     base = os.path.realpath(directory)
     target = os.path.realpath(os.path.join(base, source))
     if os.path.commonpath([base, target]) != base:
-        raise _Refused(_EXPECTED, f"{show(source)}, a link to {target}", _REMEDY)
+        raise Refused(_EXPECTED, f"{show(source)}, a link to {target}", _REMEDY)
+    remedy = "Kubernetes takes no more in a ConfigMap or Secret: put it into the image, or on a volume."
     try:
-        # Opening a pipe would wait for whoever writes to it.
-        mode = os.stat(target).st_mode
-        if not stat.S_ISREG(mode):
-            found = "a directory" if stat.S_ISDIR(mode) else "neither file nor directory"
-            raise _Refused("a file", f"{target}, {found}", "Name a file.")
-        with open(target, "rb") as handle:
-            content = handle.read(LARGEST + 1)
-    except OSError as error:
-        found = f"{target}: {error.strerror or error}"
-        raise _Refused("a file that can be read", found, "Check the path and the file's mode.") from None
-    if len(content) > LARGEST:
-        found = f"{target} with {os.path.getsize(target)}"
-        remedy = "Kubernetes takes no more in a ConfigMap or Secret: put it into the image, or on a volume."
-        raise _Refused(f"at most {LARGEST} bytes", found, remedy)
+        content = plain_file(target, LARGEST, remedy)
+    except Refused as error:
+        raise Refused(error.expected, f"{target}: {error.found}", error.remedy) from None
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         found = f"the byte 0x{content[error.start]:02x} in line {line} of {target}"
-        raise _Refused("text in UTF-8", found, "Save the file as UTF-8.") from None
+        raise Refused("text in UTF-8", found, "Save the file as UTF-8.") from None

@@ -12,7 +12,7 @@ from typing import Any, Callable
 
 from ...kube.quantity import quantity
 from .amounts import check_amount, check_memory, check_together, chosen
-from .reader import Problem, Reader, show
+from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
 from .types import (
     PARAMETER_TYPES,
@@ -152,6 +152,9 @@ def _config_file(reader: Reader, file: ConfigFile) -> None:
         reader.problem("data", "text in a file of format text", "a mapping", "Set format to yaml or properties.")
     if file.format != "text" and file.text:
         reader.problem("text", f"data in a file of format {file.format}", "a text", "Set format to text.")
+    for key in file.data if file.format == "properties" else ():
+        if file.data[key] is None:
+            reader.problem(f"data.{key}", "a text", "nothing", 'Write "" for an empty one.')
     if file.source is not None:
         # dialects.sources puts the text in its place where a definition is read from its file.
         found = f"{show(file.source)} in a definition that was not read from its file"
@@ -197,7 +200,8 @@ def check_value(reader: Reader, where: str, parameter: Parameter, value: Any) ->
     """Whether a value of a parameter, at a place of a document, is one that the parameter may have."""
     kind: type = PARAMETER_TYPES[parameter.type]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        reader.problem(where, f"a value of type {parameter.type}", show(value))
+        lost = parameter.type == "str" and isinstance(value, (bool, int, float))
+        reader.problem(where, f"a value of type {parameter.type}", show(value), QUOTE if lost else "")
     elif parameter.choices and value not in parameter.choices:
         reader.problem(where, "one of " + ", ".join(map(str, parameter.choices)), show(value))
     elif isinstance(value, int) and parameter.minimum is not None and value < parameter.minimum:

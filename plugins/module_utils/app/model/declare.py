@@ -11,15 +11,15 @@ from __future__ import annotations
 import difflib
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Callable, TypeVar
 
 from ...kube.quantity import PATTERN as QUANTITY_PATTERN
+from ..shapes import shape
 from .kubernetes import IMAGE, PATH, Grammar
-from .reader import Problem, Reader, show
+from .reader import QUOTE, Problem, Reader, show
 
 # RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
 # end in an ordinal and carry a hash in a label of 63 characters: 40 and 20 leave room for both.
@@ -27,9 +27,6 @@ LABEL = r"[a-z]([a-z0-9-]*[a-z0-9])?"
 T = TypeVar("T")
 # Builds the value of one field. Takes the reader of the object, and what to take where the document says nothing.
 Read = Callable[[Reader, Any], Any]
-
-# What a field may be: a text, number and so on (``one``), a list or a mapping of them; and whether it may be None.
-_FORM = re.compile(r"(?:tuple\[(?P<list>.+), \.\.\.\]|Mapping\[str, (?P<map>.+)\]|(?P<one>\w+))(?P<optional> \| None)?")
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Spec:
     key: str = ""
     # The fields of the part are among those of the object that holds it.
     inline: bool = False
-    # A part that is there without a value is read as an empty one.
+    # A part, or an amount of a mapping, that is there without a value is read as an empty one.
     null: bool = False
     # ``metadata`` or ``spec``, of what is a document.
     place: str = "spec"
@@ -130,7 +127,8 @@ def image(meaning: str, without: str) -> dict[str, Spec]:
 def amount(meaning: str, without: str = "", needed: bool = False, keys: Grammar | None = None) -> dict[str, Spec]:
     """A Kubernetes quantity, or a mapping to quantities. An empty text is none, and refused where one is *needed*."""
     pattern = QUANTITY_PATTERN if needed else f"({QUANTITY_PATTERN})?"
-    return spec(meaning, without, pattern=pattern, what="a Kubernetes quantity such as 500m or 512Mi", keys=keys)
+    what = "a Kubernetes quantity such as 500m or 512Mi"
+    return spec(meaning, without, pattern=pattern, what=what, keys=keys, null=keys is not None)
 
 
 def location(meaning: str) -> dict[str, Spec]:
@@ -165,28 +163,13 @@ class Field:
 @cache
 def declared(kind: type) -> tuple[Field, ...]:
     """The declared fields of a dataclass, in their order."""
-    names = {**vars(sys.modules["builtins"]), **vars(sys.modules[kind.__module__])}
     result = []
     for item in fields(kind):
         says: Spec = item.metadata["spec"]
-        form = _FORM.fullmatch(says.form or str(item.type))
-        if not form:
-            raise TypeError(f"{kind.__name__}.{item.name}: {item.type}")
-        shape = "list" if form["list"] else "map" if form["map"] else "one"
-        of = form[shape]
-        if says.like and shape == "map":
-            shape = "one"
+        of = shape(kind, says.form or str(item.type))
+        form = "one" if says.like and of.form == "map" else of.form
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        result.append(
-            Field(
-                item.name,
-                says,
-                shape,
-                says.like or (Mapping if of.startswith("Mapping") else names[of]),
-                bool(form["optional"]),
-                default,
-            )
-        )
+        result.append(Field(item.name, says, form, says.like or of.kind, of.optional, default))
     return tuple(result)
 
 
@@ -198,28 +181,28 @@ class Builder:
 
     def __init__(self, checks: Mapping[type, Callable[[Reader, Any], None]]):
         self.checks = checks
-        self.plans: dict[type, list[tuple[Field, Read]]] = {}
+        self.reads: dict[type, list[tuple[Field, Read]]] = {}
 
-    def plan(self, kind: type) -> list[tuple[Field, Read]]:
-        if kind not in self.plans:
-            self.plans[kind] = [(item, self._read(item)) for item in declared(kind)]
-        return self.plans[kind]
+    def fields(self, kind: type) -> list[tuple[Field, Read]]:
+        if kind not in self.reads:
+            self.reads[kind] = [(item, self._read(item)) for item in declared(kind)]
+        return self.reads[kind]
 
     def values(self, kind: type, reader: Reader, given: Mapping[str, Any], place: str = "spec") -> dict[str, Any]:
         """The values of the fields at a place of a document, besides those given."""
         return {
             item.name: read(reader, item.default)
-            for item, read in self.plan(kind)
+            for item, read in self.fields(kind)
             if item.spec.place == place and item.name not in given
         }
 
     def field(self, kind: type, field: str, reader: Reader, default: Any) -> Any:
         """The value of one field, or the default where the document says nothing."""
-        return next(read(reader, default) for item, read in self.plan(kind) if item.name == field)
+        return next(read(reader, default) for item, read in self.fields(kind) if item.name == field)
 
     def build(self, kind: type[T], reader: Reader, given: Mapping[str, Any] | None = None) -> T:
         """An object. ``given``: values that are known already."""
-        values = {item.name: read(reader, item.default) for item, read in self.plan(kind)
+        values = {item.name: read(reader, item.default) for item, read in self.fields(kind)
                   if not given or item.name not in given}  # fmt: skip
         result = kind(**values, **(given or {}))
         if kind in self.checks:
@@ -293,7 +276,7 @@ def _check_keys(reader: Reader, item: Field, values: Mapping[str, Any]) -> None:
     for key in values:
         if grammar and not (isinstance(key, str) and re.fullmatch(grammar.pattern, key)):
             found = show(key) if isinstance(key, str) else f"{show(key)}, which is no text"
-            reader.problem(item.name, grammar.what, found, "" if isinstance(key, str) else "Put it in quotes.")
+            reader.problem(item.name, grammar.what, found, "" if isinstance(key, str) else QUOTE)
 
 
 def _mapping(reader: Reader, item: Field) -> Mapping[str, Any]:
@@ -308,19 +291,16 @@ def _mapping(reader: Reader, item: Field) -> Mapping[str, Any]:
         return reader.texts(field)
     result = {}
     for key, value in values.items():
-        if isinstance(value, bool) and not says.quoted:
-            value = "true" if value else "false"
+        if value is None and not says.null:
+            reader.problem(f"{field}.{key}", "a text", "nothing", 'Write "" for an empty one.')
+            continue
         part = Reader({str(key): value}, reader.at(field), reader.problems)
         result[str(key)] = _one_text(part, str(key), "", says)
     return result
 
 
 def _one_text(reader: Reader, name: str, default: str | None, says: Spec) -> str:
-    value = reader.raw(name)
-    if says.quoted and value is not None and not isinstance(value, str):
-        reader.problem(name, says.what or "a text", show(value), "Put it in quotes.")
-        return default or ""
-    return reader.text(name, default, says.pattern, says.what, says.longest)
+    return reader.text(name, default, says.pattern, says.what, says.longest, says.quoted)
 
 
 def _text(reader: Reader, item: Field, default: Any) -> str:
@@ -361,7 +341,7 @@ def _strings(reader: Reader, item: Field, default: Any) -> tuple[str, ...]:
 def _plain(reader: Reader, name: str, value: Any, default: Any) -> Any:
     """Data of any form, as JSON can hold it. What YAML makes besides that arrives as something else."""
     for where, expected, found in _odd(value, name):
-        reader.problems.append(Problem(reader.at(where), expected, found, "Put it in quotes."))
+        reader.problems.append(Problem(reader.at(where), expected, found, QUOTE))
         value = default
     return value
 

@@ -45,7 +45,21 @@ def show(value: Any) -> str:
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, (list, tuple)):
         return "a list" if value else "an empty list"
-    return repr(str(value)) if isinstance(value, str) else str(value)
+    text = str(value)
+    if len(text) > _SHOWN:
+        return f"{show(text[:_SHOWN])} and {len(text) - _SHOWN} characters more"
+    return repr(text) if isinstance(value, str) else text
+
+
+# As much of a value as is told, in characters.
+_SHOWN = 200
+# What YAML and Ansible do not keep: how a number or a truth value was written, such as 1.10, on or 0027.
+QUOTE = "Put it in quotes: how it is written is lost otherwise."
+
+
+def _takes(pattern: str, number: float) -> bool:
+    """Whether a grammar is one of numbers, such as that of quantities: 0.50 and 0.5 say the same there."""
+    return bool(pattern) and re.fullmatch(pattern, str(number)) is not None
 
 
 class Reader:
@@ -79,14 +93,25 @@ class Reader:
         value = self.data.get(name)
         return default if value is None else value
 
-    def text(self, name: str, default: str | None = "", pattern: str = "", what: str = "", longest: int = 0) -> str:
+    def text(
+        self,
+        name: str,
+        default: str | None = "",
+        pattern: str = "",
+        what: str = "",
+        longest: int = 0,
+        quoted: bool = False,
+    ) -> str:
+        """A text, or a whole number that is taken as one unless the text has to be *quoted*."""
         value = self.raw(name)
         if value is None:
             if default is None:
                 self.problem(name, what or "a text", "nothing", f"Set {self.at(name)}.")
             return default or ""
-        if isinstance(value, (bool, Mapping, list, tuple)):
-            self.problem(name, what or "a text", show(value))
+        lost = isinstance(value, bool) or (quoted and isinstance(value, int))
+        lost = lost or (isinstance(value, float) and not _takes(pattern, value))
+        if lost or isinstance(value, (Mapping, list, tuple)):
+            self.problem(name, what or "a text", show(value), QUOTE if lost else "")
             return default or ""
         value = str(value)
         if pattern and not re.fullmatch(pattern, value):
@@ -134,13 +159,17 @@ class Reader:
         return value
 
     def texts(self, name: str) -> dict[str, str]:
-        """A mapping of names to scalars, as texts."""
+        """A mapping of names to texts, or to whole numbers, which are taken as such."""
         result = {}
         for key, value in self.mapping(name).items():
-            if isinstance(value, (Mapping, list, tuple)):
+            if isinstance(value, (bool, float)):
+                self.problem(f"{name}.{key}", "a text", show(value), QUOTE)
+            elif value is None:
+                self.problem(f"{name}.{key}", "a text", "nothing", 'Write "" for an empty one.')
+            elif isinstance(value, (Mapping, list, tuple)):
                 self.problem(f"{name}.{key}", "a text or a number", show(value))
             else:
-                result[str(key)] = ("true" if value else "false") if isinstance(value, bool) else str(value)
+                result[str(key)] = str(value)
         return result
 
     def items(self, name: str) -> list[Any]:
@@ -154,7 +183,7 @@ class Reader:
         values = self.items(name)
         for index, value in enumerate(values):
             if not isinstance(value, str):
-                self.problem(f"{name}[{index}]", "a text", show(value))
+                self.problem(f"{name}[{index}]", "a text", show(value), QUOTE)
         return tuple(str(value) for value in values)
 
     def each(self, name: str, read: Callable[[Reader], Any], key: str = "") -> tuple[Any, ...]:

@@ -10,8 +10,8 @@ from typing import Any
 from ...kube.question import Question
 from ..contract import Counted, LiveQuestion, RoleContract, Step
 from ..model.types import AppCluster, Check, LeaveStep, Role
+from ..placeholders import substitute, words
 from .names import CONTAINER, member_selector, role_domain, workload_name
-from .text import substitute, words
 
 # What only a run knows, and puts into the commands of a leaving member.
 RUN_TIME_PLACEHOLDERS = ("member.name", "member.ip", "member.host", "remaining")

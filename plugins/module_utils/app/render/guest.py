@@ -7,18 +7,6 @@ What goes where. The Secret ``<cluster>-guest`` has ``cluster.json`` (what all m
 given). The agent puts the first two together to ``/etc/guestconfig/configmeta.json``, so the Secret grows with the
 cluster, not with its square. The module ``app_guest`` keeps it current, and tells members of each other.
 
-Input of everything here is the *plan* that ``guest_plan`` makes of a cluster, plain data::
-
-    name, namespace, app, version, distro, schema_version, create_namespace, labels, config_meta
-    connections: {clusters: [NAME], configmaps: [NAME], secrets: [NAME]}
-    tokens:      [service id, ...]          services with a random token
-    keep:        [Kind/name, ...]           objects that are made here, so that nobody prunes them
-    roles:
-      - id, name (which start scripts know), workload, controller, container, selector, domain, hostname, members
-        guest: bool, package, events, systemd, config_meta, secret_keys, memory, cpu, block_devices
-        files:    [{url, path, mode, owner}]
-        services: [{id, name, exported_service, port (or null), scheme, path, token (a service id, or empty)}]
-
 The layout of configmeta.json and the calls of the start script are KubeDirector's (``configSchemaVersion`` 7).
 """
 
@@ -28,9 +16,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...labels import ANNOTATION_PACKAGE
+from ..contract import GuestConnections, GuestContract, GuestFile, GuestRole, GuestService
 from ..model.reader import AppError, Problem
-from ..model.types import AppCluster, Role
-from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, tokens_name, workload_name
+from ..model.types import AppCluster, Role, Service
+from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, workload_name
 from .text import digest
 
 GUEST_PATH = "/run/baremetal-bigdata/guest"
@@ -48,10 +37,10 @@ def agent_name(name: str) -> str:
     return f"{name}-agent"
 
 
-def guest_plan(cluster: AppCluster) -> dict[str, Any] | None:
+def guest_contract(cluster: AppCluster) -> GuestContract | None:
     """What the module ``app_guest`` has to know of a cluster, or None where it has nothing to do."""
     app = cluster.app
-    tokens = [service.id for service in app.services if service.token]
+    tokens = tuple(service.id for service in app.services if service.token)
     guests = any(role.guest for role in app.roles)
     if not guests and not tokens:
         return None
@@ -67,80 +56,75 @@ def guest_plan(cluster: AppCluster) -> dict[str, Any] | None:
     ]
     if problems:
         raise AppError(problems)
-    keep = [f"ConfigMap/{agent_name(cluster.name)}", f"Secret/{guest_name(cluster.name)}"] if guests else []
-    if tokens:
-        keep.append(f"Secret/{tokens_name(cluster)}")
-    return {
-        "name": cluster.name,
-        "namespace": cluster.namespace,
-        "app": app.name,
-        "version": app.version,
-        "distro": app.guest.distro or app.name,
-        "schema_version": app.guest.schema_version,
-        "create_namespace": cluster.create_namespace,
-        "labels": cluster_labels(cluster),
-        "config_meta": dict(app.config_meta),
-        "connections": {
-            name: list(getattr(cluster.connections, name)) if guests else []
-            for name in ("clusters", "configmaps", "secrets")
-        },
-        "tokens": tokens,
-        "keep": keep,
-        "roles": [_plan_role(cluster, role) for role in app.roles] if guests else [],
-    }
+    connections = cluster.connections
+    return GuestContract(
+        name=cluster.name,
+        namespace=cluster.namespace,
+        version=app.version,
+        distro=app.guest.distro or app.name,
+        schema_version=app.guest.schema_version,
+        create_namespace=cluster.create_namespace,
+        labels=cluster_labels(cluster),
+        config_meta=app.config_meta,
+        connections=(
+            GuestConnections(connections.clusters, connections.configmaps, connections.secrets)
+            if guests
+            else GuestConnections()
+        ),
+        tokens=tokens,
+        roles=tuple(_guest_role(cluster, role) for role in app.roles) if guests else (),
+    )
 
 
-def _plan_role(cluster: AppCluster, role: Role) -> dict[str, Any]:
+def _guest_role(cluster: AppCluster, role: Role) -> GuestRole:
     settings, guest = cluster.roles[role.id], role.guest
-    return {
-        "id": role.id,
-        "name": (guest.role if guest else "") or role.id,
-        "workload": workload_name(cluster, role),
-        "controller": role.controller,
-        "container": CONTAINER,
-        "selector": member_selector(cluster, role),
-        "domain": role_domain(cluster, role),
-        "hostname": role.hostname,
-        "members": settings.members,
-        "guest": guest is not None,
-        "package": guest.package if guest else "",
-        "events": list(guest.events) if guest else [],
-        "systemd": role.systemd,
-        "config_meta": dict(role.config_meta),
-        "secret_keys": dict(settings.secret_keys),
-        "memory": settings.resources.memory_limit or role.resources.memory_limit,
-        "cpu": settings.resources.cpu_limit or role.resources.cpu_limit,
-        "block_devices": [volume.path for volume in role.storage if volume.block],
-        "files": [
-            {"url": item.url, "path": item.path, "mode": item.mode, "owner": item.owner} for item in settings.files
-        ],
-        "services": _plan_services(cluster, role),
-    }
+    return GuestRole(
+        id=role.id,
+        name=(guest.role if guest else "") or role.id,
+        workload=workload_name(cluster, role),
+        controller=role.controller,
+        container=CONTAINER,
+        selector=member_selector(cluster, role),
+        domain=role_domain(cluster, role),
+        hostname=role.hostname,
+        members=settings.members,
+        guest=guest is not None,
+        package=guest.package if guest else "",
+        events=guest.events if guest else (),
+        systemd=role.systemd,
+        config_meta=role.config_meta,
+        secret_keys=settings.secret_keys,
+        memory=settings.resources.memory_limit or role.resources.memory_limit,
+        cpu=settings.resources.cpu_limit or role.resources.cpu_limit,
+        block_devices=tuple(volume.path for volume in role.storage if volume.block),
+        files=tuple(GuestFile(item.url, item.path, item.mode, item.owner) for item in settings.files),
+        services=tuple(_guest_services(cluster, role)),
+    )
 
 
-def _plan_services(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:
+def _guest_services(cluster: AppCluster, role: Role) -> list[GuestService]:
     """A role's services as start scripts know them, those without a port included."""
     offered = {name: cluster.app.service(name) for name in role.services}
-    named = list(role.guest.services) if role.guest else []
+    named = role.guest.services if role.guest else ()
     result = []
     for item in named:
         service = offered.get(item.service or item.id)
-        result.append(_plan_service(item.id, item.name or item.id, item.exported_service, service))
+        result.append(_guest_service(item.id, item.name or item.id, item.exported_service, service))
     used = {item.service or item.id for item in named}
-    result += [_plan_service(name, name, "", service) for name, service in offered.items() if name not in used]
+    result += [_guest_service(name, name, "", service) for name, service in offered.items() if name not in used]
     return result
 
 
-def _plan_service(name: str, label: str, exported: str, service: Any) -> dict[str, Any]:
-    return {
-        "id": name,
-        "name": label,
-        "exported_service": exported,
-        "port": service.port if service else None,
-        "scheme": service.scheme if service else "",
-        "path": service.path if service else "",
-        "token": service.id if service and service.token else "",
-    }
+def _guest_service(name: str, label: str, exported: str, service: Service | None) -> GuestService:
+    return GuestService(
+        id=name,
+        name=label,
+        exported_service=exported,
+        port=service.port if service else None,
+        scheme=service.scheme if service else "",
+        path=service.path if service else "",
+        token=service.id if service and service.token else "",
+    )
 
 
 def agent_object(cluster: AppCluster, programs: Mapping[str, str]) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from typing import Any
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
 from ..model.amounts import chosen
 from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Role, Storage, secret_mounts
+from ..placeholders import scalar, substitute, words
 from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
-from .text import digest, scalar, secret_name, substitute, words
+from .text import digest, secret_name
 
 # Where the init container that fills a volume mounts it.
 _POPULATED = "/run/baremetal-bigdata/volumes"

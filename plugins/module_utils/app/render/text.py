@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Texts of an app: placeholders, merging, and configuration files. Pure functions."""
+"""Texts of an app: merging, and configuration files. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,41 +14,7 @@ from typing import Any
 from ..model.kubernetes import SUBDOMAIN
 from ..model.reader import AppError, Problem, show
 from ..model.types import ConfigFile
-
-_PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
-
-
-def substitute(value: Any, values: Mapping[str, Any], path: str = "", strict: bool = True) -> Any:
-    """Replace ``$(name)`` in every text of a structure. A text that is one placeholder keeps the type.
-
-    Kubernetes' own ``$(VARIABLE)``, in capitals, is left for the kubelet. Another name raises AppError or, where not
-    *strict*, stays as it is.
-    """
-    if isinstance(value, Mapping):
-        return {
-            key: substitute(item, values, f"{path}.{key}" if path else str(key), strict) for key, item in value.items()
-        }
-    if isinstance(value, (list, tuple)):
-        return [substitute(item, values, f"{path}[{index}]", strict) for index, item in enumerate(value)]
-    if not isinstance(value, str):
-        return value
-
-    def known(name: str) -> Any:
-        if name not in values and not strict:
-            return f"$({name})"
-        if name not in values:
-            raise AppError([Problem(path, "one of " + ", ".join(sorted(values)), f"$({name})")])
-        return values[name]
-
-    whole = _PLACEHOLDER.fullmatch(value)
-    if whole:
-        return copy.deepcopy(known(whole.group(1)))
-    return _PLACEHOLDER.sub(lambda match: scalar(known(match.group(1))), value)
-
-
-def words(command: Any, values: Mapping[str, Any], path: str) -> list[str]:
-    """A command with its placeholders replaced: every word is a text, also where a number stands for it."""
-    return [scalar(word) for word in substitute(command, values, path)]
+from ..placeholders import scalar, substitute
 
 
 def secret_name(text: str, values: Mapping[str, Any], path: str) -> str:
@@ -84,15 +50,13 @@ _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 
 
 def properties(data: Mapping[str, Any]) -> str:
-    """Lines by name, as java.util.Properties reads them. What is nothing is left out.
+    """Lines by name, as java.util.Properties reads them.
 
     In a value only what has to be is escaped, so that other readers of such lines see an ordinary one as it is.
     Source: the method ``load`` in https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html.
     """
     lines = []
     for key in sorted(data):
-        if data[key] is None:
-            continue
         name = re.sub("[ :=#!]", lambda found: "\\" + found.group(), _escaped(key))
         value = _escaped(scalar(data[key]))
         # A blank at its beginning would belong to the separator.
@@ -110,14 +74,6 @@ def _escaped(text: str) -> str:
 def digest(content: Any) -> str:
     """A short name for content, to see whether it changed."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def scalar(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (Mapping, list, tuple)):
-        return json.dumps(value, sort_keys=True)
-    return str(value)
 
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./-]*")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What members of a guest-configured cluster are told while it runs: their configmeta.json, and who came or went.
 
-Pure functions over the *plan* of render/guest, for the module app_guest. The layout of configmeta.json and the calls of
+Pure functions over a ``GuestContract``, for the module app_guest. The layout of configmeta.json and the calls of
 the start script are KubeDirector's (``configSchemaVersion`` 7).
 """
 
@@ -13,12 +13,13 @@ import json
 import math
 import re
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from fractions import Fraction
 from typing import Any
 
 from ...kube.quantity import quantity
+from ..contract import GuestContract, GuestRole
 from ..render.guest import guest_name
 
 # Labels by which KubeDirector's connected objects say what they are.
@@ -29,29 +30,29 @@ _REFERENCE = "bdvlibrefkey"
 _CLUSTERS = uuid.UUID("6d0e5c0e-5a0b-5f3a-9a57-0b7a1f6f8f11")
 
 
-def member_names(role: Mapping[str, Any], count: int | None = None) -> list[str]:
+def member_names(role: GuestRole, count: int | None = None) -> list[str]:
     """Names of a role's members. Members without names of their own count as one, the controller's."""
-    count = role["members"] if count is None else count
-    if role["controller"] != "StatefulSet":
-        return [role["workload"]] if count else []
-    return [f"{role['workload']}-{number}" for number in range(count)]
+    count = role.members if count is None else count
+    if not role.named:
+        return [role.workload] if count else []
+    return [f"{role.workload}-{number}" for number in range(count)]
 
 
-def fqdn(role: Mapping[str, Any], member: str) -> str:
+def fqdn(role: GuestRole, member: str) -> str:
     """The name under which others find a member."""
-    if role["hostname"]:
-        return f"{role['hostname']}.{role['domain']}"
-    return f"{member}.{role['domain']}" if role["controller"] == "StatefulSet" else role["domain"]
+    if role.hostname:
+        return f"{role.hostname}.{role.domain}"
+    return f"{member}.{role.domain}" if role.named else role.domain
 
 
 def membership(
-    plan: Mapping[str, Any], counts: Mapping[str, int] | None = None, leaving: Iterable[str] = ()
+    contract: GuestContract, counts: Mapping[str, int] | None = None, leaving: Iterable[str] = ()
 ) -> dict[str, list[str]]:
     """Members of each role, by role id: as many as ``counts`` says, else as planned, without those that leave."""
     gone = set(leaving)
     return {
-        role["id"]: [name for name in member_names(role, (counts or {}).get(role["id"])) if name not in gone]
-        for role in plan["roles"]
+        role.id: [name for name in member_names(role, (counts or {}).get(role.id)) if name not in gone]
+        for role in contract.roles
     }
 
 
@@ -68,7 +69,7 @@ def assign_ids(known: Mapping[str, int], members: Mapping[str, Sequence[str]]) -
 
 
 def config_meta(
-    plan: Mapping[str, Any],
+    contract: GuestContract,
     member: str,
     connections: Mapping[str, Any] | None = None,
     tokens: Mapping[str, str] | None = None,
@@ -76,15 +77,15 @@ def config_meta(
     ids: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """The configmeta.json of one member, as the agent puts it together."""
-    members = membership(plan) if members is None else members
+    members = membership(contract) if members is None else members
     ids = assign_ids({}, members) if ids is None else ids
-    result = shared_meta(plan, connections, tokens, members, ids)
-    result["node"] = node_meta(plan, member, ids)
+    result = shared_meta(contract, connections, tokens, members, ids)
+    result["node"] = node_meta(contract, member, ids)
     return result
 
 
 def shared_meta(
-    plan: Mapping[str, Any],
+    contract: GuestContract,
     connections: Mapping[str, Any] | None,
     tokens: Mapping[str, str] | None,
     members: Mapping[str, Sequence[str]],
@@ -93,31 +94,31 @@ def shared_meta(
     """What all members of a cluster are told."""
     services: dict[str, Any] = {}
     roles = {}
-    for role in plan["roles"]:
-        names = members[role["id"]]
+    for role in contract.roles:
+        names = members[role.id]
         # A role without members is not there for start scripts.
         if not names:
             continue
-        roles[role["name"]] = _role_meta(role, names, tokens or {}, ids)
-        for service in role["services"]:
-            where = ["nodegroups", _GROUP, "roles", role["name"], "services", service["id"]]
-            services.setdefault(service["id"], {_GROUP: {}})[_GROUP][role["name"]] = {_REFERENCE: where}
+        roles[role.name] = _role_meta(role, names, tokens or {}, ids)
+        for service in role.services:
+            where = ["nodegroups", _GROUP, "roles", role.name, "services", service.id]
+            services.setdefault(service.id, {_GROUP: {}})[_GROUP][role.name] = {_REFERENCE: where}
     return {
-        "version": str(plan["schema_version"]),
+        "version": str(contract.schema_version),
         "services": services,
         "nodegroups": {
             _GROUP: {
                 "roles": roles,
-                "distro_id": plan["distro"],
-                "catalog_entry_version": plan["version"],
-                "config_metadata": dict(plan["config_meta"]),
+                "distro_id": contract.distro,
+                "catalog_entry_version": contract.version,
+                "config_metadata": dict(contract.config_meta),
             }
         },
-        "distros": {plan["distro"]: {_GROUP: {_REFERENCE: ["nodegroups", _GROUP]}}},
+        "distros": {contract.distro: {_GROUP: {_REFERENCE: ["nodegroups", _GROUP]}}},
         "cluster": {
-            "name": plan["name"],
+            "name": contract.name,
             "isolated": False,
-            "id": str(uuid.uuid5(_CLUSTERS, f"{plan['namespace']}/{plan['name']}")),
+            "id": str(uuid.uuid5(_CLUSTERS, f"{contract.namespace}/{contract.name}")),
             "config_metadata": {_GROUP: {_REFERENCE: ["nodegroups", _GROUP, "config_metadata"]}},
         },
         "connections": dict(connections or {"clusters": {}, "configmaps": {}, "secrets": {}}),
@@ -125,23 +126,23 @@ def shared_meta(
 
 
 def _role_meta(
-    role: Mapping[str, Any], names: Sequence[str], tokens: Mapping[str, str], ids: Mapping[str, int]
+    role: GuestRole, names: Sequence[str], tokens: Mapping[str, str], ids: Mapping[str, int]
 ) -> dict[str, Any]:
     hosts = [fqdn(role, name) for name in names]
-    path = ["nodegroups", _GROUP, "roles", role["name"]]
+    path = ["nodegroups", _GROUP, "roles", role.name]
     services = {}
-    for service in role["services"]:
-        port = service["port"]
-        services[service["id"]] = {
+    for service in role.services:
+        port = service.port
+        services[service.id] = {
             "qualifiers": [],
-            "name": service["name"],
-            "id": service["id"],
+            "name": service.name,
+            "id": service.id,
             "hostnames": {_REFERENCE: [*path, "hostnames"]},
-            "global_id": f"{_GROUP}_{role['name']}_{service['id']}",
+            "global_id": f"{_GROUP}_{role.name}_{service.id}",
             "fqdns": {_REFERENCE: [*path, "fqdns"]},
-            "exported_service": service["exported_service"],
-            "endpoints": [f"{service['scheme']}://{host}:{port}" for host in hosts] if port else [],
-            "authToken": tokens.get(service["token"], "") if service["token"] else "",
+            "exported_service": service.exported_service,
+            "endpoints": [f"{service.scheme}://{host}:{port}" for host in hosts] if port else [],
+            "authToken": tokens.get(service.token, "") if service.token else "",
         }
     result = {
         "services": services,
@@ -153,41 +154,41 @@ def _role_meta(
             "storage": "n/a",
             "name": "n/a",
             "description": "n/a",
-            "memory": str(int(amount(role["memory"]) // 2**20)),
-            "cores": str(math.ceil(amount(role["cpu"]))),
+            "memory": str(int(amount(role.memory) // 2**20)),
+            "cores": str(math.ceil(amount(role.cpu))),
         },
     }
-    if role["config_meta"]:
-        result["config_metadata"] = dict(role["config_meta"])
-    if role["secret_keys"]:
-        result["secret_keys"] = dict(role["secret_keys"])
+    if role.config_meta:
+        result["config_metadata"] = dict(role.config_meta)
+    if role.secret_keys:
+        result["secret_keys"] = dict(role.secret_keys)
     return result
 
 
-def node_meta(plan: Mapping[str, Any], member: str, ids: Mapping[str, int]) -> dict[str, Any]:
+def node_meta(contract: GuestContract, member: str, ids: Mapping[str, int]) -> dict[str, Any]:
     """What only one member is told: who it is."""
-    role = next(role for role in plan["roles"] if member in _possible(role, member))
+    role = next(role for role in contract.roles if member in _possible(role, member))
     host = fqdn(role, member)
     result = {
-        "role_id": role["name"],
+        "role_id": role.name,
         "nodegroup_id": _GROUP,
         "id": str(ids[member]),
         "hostname": host,
         "fqdn": host,
-        "domain": role["domain"],
-        "distro_id": plan["distro"],
+        "domain": role.domain,
+        "distro_id": contract.distro,
         "depends_on": {},
     }
-    if role["block_devices"]:
-        result["block_device_paths"] = list(role["block_devices"])
+    if role.block_devices:
+        result["block_device_paths"] = list(role.block_devices)
     return result
 
 
-def _possible(role: Mapping[str, Any], member: str) -> list[str]:
+def _possible(role: GuestRole, member: str) -> list[str]:
     """The member, where its name is one of this role's, however many there are."""
-    if role["controller"] != "StatefulSet":
-        return [role["workload"]]
-    return [member] if re.fullmatch(re.escape(role["workload"]) + r"-\d+", member) else []
+    if not role.named:
+        return [role.workload]
+    return [member] if re.fullmatch(re.escape(role.workload) + r"-\d+", member) else []
 
 
 def amount(text: str) -> Fraction:
@@ -198,21 +199,21 @@ def amount(text: str) -> Fraction:
     return value
 
 
-def agent_settings(role: Mapping[str, Any]) -> str:
+def agent_settings(role: GuestRole) -> str:
     """What the agent has to do for members of a role, line by line. No field but the last may have blanks."""
     lines = []
-    if role["package"]:
-        lines.append(f"package {role['package']}")
-    lines.append(" ".join(["events", *role["events"]]))
-    if role["systemd"]:
+    if role.package:
+        lines.append(f"package {role.package}")
+    lines.append(" ".join(["events", *role.events]))
+    if role.systemd:
         lines.append("systemd yes")
-    for item in role["files"]:
-        lines.append(f"file {item['mode'] or '-'} {item['owner'] or '-'} {item['path']} {item['url']}")
+    for item in role.files:
+        lines.append(f"file {item.mode or '-'} {item.owner or '-'} {item.path} {item.url}")
     return "".join(f"{line}\n" for line in lines)
 
 
 def guest_objects(
-    plan: Mapping[str, Any],
+    contract: GuestContract,
     connections: Mapping[str, Any] | None,
     tokens: Mapping[str, str],
     members: Mapping[str, Sequence[str]],
@@ -220,20 +221,20 @@ def guest_objects(
 ) -> list[dict[str, Any]]:
     """The Secrets ``<cluster>-tokens`` and ``<cluster>-guest``, each only where it is needed."""
     result = []
-    if plan["tokens"]:
-        result.append(_secret(plan, f"{plan['name']}-tokens", {name: tokens[name] for name in plan["tokens"]}))
-    guests = [role for role in plan["roles"] if role["guest"]]
+    if contract.tokens:
+        result.append(_secret(contract, f"{contract.name}-tokens", {name: tokens[name] for name in contract.tokens}))
+    guests = [role for role in contract.roles if role.guest]
     if not guests:
         return result
     content = {
-        "cluster.json": _json(shared_meta(plan, connections, tokens, members, ids)),
+        "cluster.json": _json(shared_meta(contract, connections, tokens, members, ids)),
         "ids.json": _json(dict(ids)),
     }
     for role in guests:
-        content[f"{role['id']}.role"] = agent_settings(role)
-        for name in members[role["id"]]:
-            content[f"{name}.json"] = _json(node_meta(plan, name, ids))
-    result.append(_secret(plan, guest_name(plan["name"]), content))
+        content[f"{role.id}.role"] = agent_settings(role)
+        for name in members[role.id]:
+            content[f"{name}.json"] = _json(node_meta(contract, name, ids))
+    result.append(_secret(contract, guest_name(contract.name), content))
     return result
 
 
@@ -242,9 +243,9 @@ def _json(content: Any) -> str:
     return json.dumps(content, sort_keys=True, separators=(",", ":"))
 
 
-def _secret(plan: Mapping[str, Any], name: str, content: Mapping[str, str]) -> dict[str, Any]:
+def _secret(contract: GuestContract, name: str, content: Mapping[str, str]) -> dict[str, Any]:
     data = {key: base64.b64encode(value.encode()).decode() for key, value in content.items()}
-    metadata = {"name": name, "namespace": plan["namespace"], "labels": dict(plan["labels"])}
+    metadata = {"name": name, "namespace": contract.namespace, "labels": dict(contract.labels)}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
 
 
@@ -305,87 +306,118 @@ class Notification:
         return f"{self.pod}: --{self.action} of role {self.role}: {', '.join(self.members)}"
 
 
-def told_by_meta(plan: Mapping[str, Any], meta: Mapping[str, Any]) -> dict[str, list[str]]:
+def told_by_meta(contract: GuestContract, meta: Mapping[str, Any]) -> dict[str, list[str]]:
     """The members that a configmeta.json names, by the roles' names."""
-    roles = {role["name"]: role for role in plan["roles"]}
+    roles = {role.name: role for role in contract.roles}
     found = {}
     for name, role in meta["nodegroups"][_GROUP]["roles"].items():
         known = roles.get(name)
-        if known and (known["hostname"] or known["controller"] != "StatefulSet"):
+        if known and (known.hostname or not known.named):
             found[name] = member_names(known, len(role["fqdns"]))
         else:
             found[name] = [host.partition(".")[0] for host in role["fqdns"]]
     return found
 
 
-def notifications(told: Mapping[str, Mapping[str, Any]], wanted: Mapping[str, Any]) -> list[Notification]:
+@dataclass(frozen=True)
+class Told:
+    """What a member knows of its cluster. ``members``: by the roles' names, in one order, without empty roles."""
+
+    # The container that was told; its configmeta.json and the connections in it, as digests.
+    container: str
+    meta: str
+    connections: str
+    members: Mapping[str, Sequence[str]]
+
+    def __post_init__(self) -> None:
+        # What is the same looks the same.
+        members = {role: sorted(names, key=_number) for role, names in sorted(self.members.items()) if names}
+        object.__setattr__(self, "members", members)
+
+    def to_json(self) -> str:
+        """As the pod's annotation keeps it."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Told | None:
+        """What `to_json` made; of anything else nothing."""
+        try:
+            found = json.loads(text) if text else None
+        except ValueError:
+            return None
+        names = [item.name for item in fields(cls)]
+        if not isinstance(found, dict) or not set(names) <= set(found) or not isinstance(found["members"], dict):
+            return None
+        return cls(**{name: found[name] for name in names})
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What all members should know."""
+
+    # By the roles' names.
+    members: Mapping[str, Sequence[str]]
+    connections: str
+    # Pod -> the events that its role asks for.
+    listeners: Mapping[str, Sequence[str]]
+    # Only of these members may anybody hear that they are there. None: of all.
+    configured: Collection[str] | None = None
+
+    def may_be_named(self, member: str) -> bool:
+        return self.configured is None or member in self.configured
+
+
+def _number(name: str) -> tuple[str, int]:
+    head, _, tail = name.rpartition("-")
+    return (head, int(tail)) if tail.isdigit() else (name, -1)
+
+
+def notifications(told: Mapping[str, Told], goal: Goal) -> list[Notification]:
     """Which member has to be told what, so that it knows what it should. Nobody is told anything twice.
 
-    ``told``: for each member that can be told, ``members`` (role name -> member names that it knows) and
-    ``connections`` (their digest). ``wanted``: ``members`` (role name -> names), ``connections``,
-    ``listeners`` (pod -> the events that its role asks for), and optionally ``configured``: only of these members
-    may anybody hear that they are there.
+    ``told``: what each member knows that can be told.
     """
     result = []
     for pod in sorted(told):
-        events = wanted["listeners"].get(pod, ())
-        known = told[pod]["members"]
-        if "reconnect" in events and told[pod]["connections"] != wanted["connections"]:
+        events, known = goal.listeners.get(pod, ()), told[pod].members
+        if "reconnect" in events and told[pod].connections != goal.connections:
             result.append(Notification(pod, "reconnect"))
         for action in ("delnodes", "addnodes"):
             if action not in events:
                 continue
-            for role in sorted(set(known) | set(wanted["members"])):
-                change = _change(action, known.get(role, ()), wanted["members"].get(role, ()), wanted.get("configured"))
+            for role in sorted({*known, *goal.members}):
+                change = _change(action, known.get(role, ()), goal.members.get(role, ()), goal)
                 change = tuple(name for name in change if name != pod)
                 if change:
                     result.append(Notification(pod, action, role, change))
     return result
 
 
-def _change(
-    action: str, known: Sequence[str], members: Sequence[str], configured: Iterable[str] | None
-) -> tuple[str, ...]:
+def _change(action: str, known: Sequence[str], members: Sequence[str], goal: Goal) -> tuple[str, ...]:
     if action == "delnodes":
         return tuple(name for name in known if name not in members)
-    new = (name for name in members if name not in known)
-    return tuple(new) if configured is None else tuple(name for name in new if name in set(configured))
+    return tuple(name for name in members if name not in known and goal.may_be_named(name))
 
 
-def after(told: Mapping[str, Any], note: Notification, connections: str) -> dict[str, Any]:
+def after(told: Told, note: Notification, connections: str) -> Told:
     """What a member knows once it was told one thing."""
-    result = {**told, "members": {role: list(names) for role, names in told["members"].items()}}
     if note.action == "reconnect":
-        result["connections"] = connections
-        return result
-    names = result["members"].get(note.role, [])
+        return replace(told, connections=connections)
+    names = list(told.members.get(note.role, ()))
     if note.action == "delnodes":
         names = [name for name in names if name not in note.members]
     else:
-        names = names + [name for name in note.members if name not in names]
-    result["members"][note.role] = names
-    return tidy(result)
+        names += [name for name in note.members if name not in names]
+    return replace(told, members={**told.members, note.role: names})
 
 
-def settled(told: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+def settled(told: Told, goal: Goal) -> Told:
     """What a member is taken to know in the end: also of that which its role did not ask to hear."""
-    configured = wanted.get("configured")
-    members = {}
-    for role, names in wanted["members"].items():
-        known = told["members"].get(role, ())
-        members[role] = [name for name in names if name in known or configured is None or name in set(configured)]
-    return tidy({**told, "members": members, "connections": wanted["connections"]})
-
-
-def tidy(told: Mapping[str, Any]) -> dict[str, Any]:
-    """In one order, without roles that nobody is in: what is the same looks the same."""
-
-    def number(name: str) -> tuple[str, int]:
-        head, _, tail = name.rpartition("-")
-        return (head, int(tail)) if tail.isdigit() else (name, -1)
-
-    members = {role: sorted(names, key=number) for role, names in sorted(told["members"].items()) if names}
-    return {**told, "members": members}
+    members = {
+        role: [name for name in names if name in told.members.get(role, ()) or goal.may_be_named(name)]
+        for role, names in goal.members.items()
+    }
+    return replace(told, members=members, connections=goal.connections)
 
 
 def secrets_of(values: Iterable[str]) -> set[str]:

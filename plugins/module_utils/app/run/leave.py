@@ -23,7 +23,7 @@ from ...kube.module import Unreachable, reason
 from ...kube.question import Question
 from ...kube.stream import CommandFailed
 from ...labels import ANNOTATION_LEAVING
-from ..render.text import substitute
+from ..placeholders import substitute
 from .status import Member, judge, leave_order, unseen
 from .watch import Deadline, RoleWatch, View, api_version, until
 

@@ -20,7 +20,7 @@ from ...kube.errors import KubeApiError
 from ...kube.pods import Object
 from ...kube.question import Question
 from ..model.reader import AppError
-from ..render.text import substitute
+from ..placeholders import substitute
 
 # Seconds for one member's answer, and how many are asked at the same time.
 TIMEOUT = 5.0

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.document import (
     APP_KINDS,
     CLUSTER_KINDS,
+    LARGEST,
     parse,
     pick,
     read,
@@ -78,7 +81,7 @@ def test_scalars_are_read_as_kubernetes_reads_them():
         "date": "2024-01-01",
         "mode": 0o644,
         "time": "22:30",
-        True: True,
+        "yes": True,
         "empty": None,
         "ratio": 0.5,
         "nine": "09",
@@ -171,12 +174,12 @@ def test_bad_files(name, says):
         ),
         (
             "a: 1\nimage: {{ registry }}",
-            "file.yaml, line 2: expected a name, found a mapping or a list as a name. Is a template left unfilled?",
+            "file.yaml, line 2: expected YAML, found a template: image: {{ registry }}. Fill in the template first.",
         ),
         (
             "a: !vault |\n  x",
-            "file.yaml, line 1: expected plain data, found could not determine a constructor for the tag '!vault': "
-            "a: !vault |. Remove the tag, or fill in the template first.",
+            "file.yaml, line 1: expected plain data, found the tag !vault. "
+            "Remove the tag, or fill in the template first.",
         ),
         (
             "a: *b",
@@ -211,7 +214,8 @@ def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(AppError) as error:
         read(str(tmp_path / "none.yaml"))
     assert str(error.value).endswith(
-        "none.yaml: expected a file that can be read, found No such file or directory. Check the path."
+        "none.yaml: expected a file that can be read, found No such file or directory. "
+        "Check the path and the file's mode."
     )
     latin = tmp_path / "latin.yaml"
     latin.write_bytes("a: 1\nb: gr\u00fcn\n".encode("latin-1"))
@@ -221,6 +225,165 @@ def test_files_that_cannot_be_read(tmp_path):
     wide = tmp_path / "wide.yaml"
     wide.write_bytes("a: gr\u00fcn\n".encode("utf-16"))
     assert read(str(wide))[0].data == {"a": "gr\u00fcn"}
+
+
+def test_what_is_no_file_is_not_opened(tmp_path):
+    """Opening a pipe would wait for whoever writes to it."""
+    os.mkfifo(tmp_path / "pipe")
+    large = tmp_path / "large.yaml"
+    with large.open("wb") as handle:
+        handle.truncate(100 * 1024 * 1024)
+    for path, says in (
+        (tmp_path, "expected a file, found a directory. Name a file."),
+        (tmp_path / "pipe", "expected a file, found neither file nor directory. Name a file."),
+        (Path("/dev/zero"), "expected a file, found neither file nor directory. Name a file."),
+        (
+            large,
+            f"expected at most {LARGEST} bytes, found 104857600. "
+            "Name a file with the definition, or the cluster, alone.",
+        ),
+    ):
+        with pytest.raises(AppError) as error:
+            read(str(path))
+        assert str(error.value) == f"{path}: {says}"
+
+
+LETTERS = "abcdefghij"
+TEN = ", ".join(["x"] * 10)
+
+
+def multiplied(item: str, first: str) -> str:
+    """Ten of ten of ten ...: a few hundred characters that stand for ten thousand million."""
+    lines = [f"a: &a {first}"]
+    for before, name in zip(LETTERS, LETTERS[1:], strict=False):
+        lines.append(f"{name}: &{name} " + item % ", ".join([f"*{before}"] * 10))
+    return "\n".join(lines)
+
+
+REFERENCES = "expected at most 1048576 characters by references, found more with *{}. " + (
+    "Write out what is meant: references to references multiply."
+)
+ITSELF = "expected data that ends, found *a inside &a itself. " + (
+    "Write it out, or put a text that begins with an asterisk in quotes."
+)
+DEEP = "expected at most 64 levels within each other, found more. Is a bracket too many?"
+CHARACTER = "expected text, found the character U+{}. Remove it"
+NUL = CHARACTER.format("0000") + ": no environment, file name or label holds it."
+HALF = "expected text, found half a character, \\u{}. Write the character itself."
+HELM = "expected plain data, found a Helm template: {}. Fill it in first: helm template NAME CHART."
+TEMPLATE = "expected YAML, found a template: {}. Fill in the template first."
+TAG = "expected plain data, found the tag {}. Remove the tag, or fill in the template first."
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        (multiplied("[%s]", f"[{TEN}]"), 5, REFERENCES.format("d")),
+        (multiplied("{<<: [%s]}", "{x: 1}"), 6, REFERENCES.format("e")),
+        ("a: &a " + "x" * 600_000 + "\nb: *a\nc: *a", 3, REFERENCES.format("a")),
+        ("b: 1\nc: &a [*a]", 2, ITSELF),
+        ("&a\nb: *a", 2, ITSELF),
+        ("a: &a\n  <<: *a", 2, ITSELF),
+        ("a:\n  " + "[" * 5000, 2, DEEP),
+        ("a: " + "[" * 500 + "]" * 500, 1, DEEP),
+        ("".join(" " * level + "a:\n" for level in range(500)), 65, DEEP),
+        ('{"a":\n' + "[" * 100_000 + "]" * 100_000 + "}", 2, DEEP),
+        ('{"a":\n' * 100_000, 65, DEEP),
+        ("a: b\nc: d\0", 2, CHARACTER.format("0000") + "."),
+        ("a: b\nc: \x07", 2, CHARACTER.format("0007") + "."),
+        ('a: b\nc: "\\0"', 2, NUL),
+        ('{"a":\n"\\u0000"}', 2, NUL),
+        ('{"a":\n"b\0"}', 2, NUL),
+        ('{"a":\n"\\ud800"}', 2, HALF.format("d800")),
+        ('{"\\udfff": 1}', 1, HALF.format("dfff")),
+        ('a: "\\ud800"', 1, HALF.format("d800")),
+        ("kind: App\nimage: {{ .Values.image }}", 2, HELM.format("image: {{ .Values.image }}")),
+        ('kind: App\nimage: "{{ .Values.image }}"', 2, HELM.format('image: "{{ .Values.image }}"')),
+        ('{"kind": "App",\n"image": "{{.Release.Name}}"}', 2, HELM.format('"image": "{{.Release.Name}}"}')),
+        ("{{- if .Values.x }}\nkind: App\n{{- end }}", 1, HELM.format("{{- if .Values.x }}")),
+        ("kind: App\n{{- range $key := .a }}\nb: 1\n{{ end }}", 2, HELM.format("{{- range $key := .a }}")),
+        (
+            'a:\n  {{- include "x.labels" . | nindent 4 }}',
+            2,
+            HELM.format('{{- include "x.labels" . | nindent 4 }}'),
+        ),
+        ("{% if x %}\na: 1\n{% endif %}", 1, TEMPLATE.format("{% if x %}")),
+        ('{"a":\n{{ x }}}', 2, TEMPLATE.format("{{ x }}}")),
+        ("a: 1\nb: !!python/object:os.system x", 2, TAG.format("!!python/object:os.system")),
+        ("a: !!set {b, c}", 1, TAG.format("!!set")),
+        ("a: !!binary aGk=", 1, TAG.format("!!binary")),
+        (
+            "a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a",
+            4,
+            "expected << once, found it again, after line 3. Keep one of them.",
+        ),
+        ("a: {<<: 1}", 1, "expected a mapping, or a list of mappings, to merge, found something else. Remove <<."),
+        (
+            "- op: add\n  path: /a",
+            1,
+            "expected a mapping, found a list. "
+            "A patch is no definition: apply it first, by kubectl kustomize DIRECTORY.",
+        ),
+    ],
+)
+def test_hostile_and_odd_texts(text, line, says):
+    assert refusal(text) == f"file.yaml, line {line}: {says}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kind: A\n---\n\ufeffkind: B\n", [{"kind": "A"}, {"kind": "B"}]),
+        ("kind: A\n\ufeff---\nkind: B\n", [{"kind": "A"}, {"kind": "B"}]),
+        ('{"a": 1}\ufeff{"b": 2}\n\ufeff{"c": 3}', [{"a": 1}, {"b": 2}, {"c": 3}]),
+        # A file's text may be a template of its own.
+        ("a: |\n  {{ .Values.a }}\n  b\n", [{"a": "{{ .Values.a }}\nb\n"}]),
+        ('{"a": "\\ud83d\\ude00",}', [{"a": "\U0001f600"}]),
+        (
+            "a: &a {x: 1, y: 1}\nb: {<<: *a, x: 2}\nc: *a",
+            [{"a": {"x": 1, "y": 1}, "b": {"x": 2, "y": 1}, "c": {"x": 1, "y": 1}}],
+        ),
+        (
+            "a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}",
+            [{"a": {"x": 1}, "b": {"x": 2, "y": 2}, "c": {"x": 1, "y": 2}}],
+        ),
+        ("---\n---\na: 1\n...\n", [{"a": 1}]),
+    ],
+)
+def test_odd_texts_that_have_one_meaning(text, expected):
+    assert [item.data for item in parse(text, "f")] == expected
+
+
+def test_templates_that_may_be_meant_are_mentioned():
+    (document,) = parse('image: "{{ registry }}/app:{{ tag }}"', "f")
+    assert document.data == {"image": "{{ registry }}/app:{{ tag }}"}
+    assert document.notes == ("{{ registry }} is taken as it is written: templates are not filled in here",)
+
+
+def test_a_kustomization_is_no_definition():
+    with pytest.raises(AppError) as error:
+        pick(parse("kind: Kustomization\nresources: [app.yaml]", "f"), APP_KINDS)
+    assert str(error.value) == (
+        "f: expected one document of kind App or KubeDirectorApp, found Kustomization (f, line 1). "
+        "Build it first: kubectl kustomize DIRECTORY."
+    )
+
+
+@settings(deadline=None)
+@given(
+    st.one_of(
+        st.text(),
+        st.text(st.sampled_from("&*a[]{}:,-<\"'\n\t #!%|>\0\ud800\ufeff01.")),
+        st.lists(
+            st.sampled_from(["&a ", "*a", "a: ", "- ", "<<: ", "\n", "  ", "{", "}", "[", "]", ", ", '"', "!!x ", "? "])
+        ).map("".join),
+    )
+)
+def test_any_text_is_read_or_refused(text):
+    with contextlib.suppress(AppError):
+        documents = parse(text, "f")
+        # It can be written again.
+        assert json.dumps([item.data for item in documents], ensure_ascii=False).encode()
 
 
 PLAIN = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=6)

@@ -13,10 +13,11 @@ import time
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import GuestContract, RoleContract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import kubernetes
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_contract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.objects import stages
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -94,7 +95,7 @@ APPS_BETWEEN: list[tuple[str, Any, str]] = [
     (
         f"{ROLE}config_files.0.data",
         {"a": datetime.date(2024, 1, 1)},
-        "data.a: expected a text, a number, true or false, found 2024-01-01 (date). Put it in quotes.",
+        "data.a: expected a text, a number, true or false, found 2024-01-01 (date). Put it in quotes",
     ),
     (f"{ROLE}config_files.0.data", {"a": float("nan")}, "data.a: expected a text, a number, true or false"),
 ]
@@ -471,8 +472,14 @@ WIDE_CLUSTER["spec"]["roles"]["worker"] |= {"config": {"a": {"b": 1}, "p": {"d":
 def rendered(app: Any, cluster: Any) -> str:
     """All that is made of a definition and a cluster, as it is sent."""
     loaded = load_cluster(cluster, load_app(app))
-    made = [(stage.objects, stage.contract.as_dict()) for stage in stages(loaded, {"configure": "", "configcli": ""})]
-    return json.dumps([made, guest_plan(loaded)], allow_nan=False)
+    made = [(stage.objects, stage.contract.to_dict()) for stage in stages(loaded, {"configure": "", "configcli": ""})]
+    guest = guest_contract(loaded)
+    sent = json.dumps([made, guest and guest.to_dict()], allow_nan=False)
+    # The modules read it as it is.
+    roles, cluster_read = json.loads(sent)
+    assert [RoleContract.from_dict(contract) for _objects, contract in roles]
+    assert cluster_read is None or GuestContract.from_dict(cluster_read) == guest
+    return sent
 
 
 def test_the_documents_of_the_next_test_are_good():

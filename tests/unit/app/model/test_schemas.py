@@ -38,7 +38,7 @@ HTTP = {"service": "api", "path": "/", "json": "a"}
 FULL_APP = {
     "apiVersion": "bigdata.baremetal/v1alpha1",
     "kind": "App",
-    "metadata": {"name": "full", "version": 1.5, "description": "All fields."},
+    "metadata": {"name": "full", "version": "1.5", "description": "All fields."},
     "spec": {
         "parameters": [
             {"name": "n", "type": "int", "default": 1, "minimum": 0, "maximum": 9, "choices": [1, 2], "fixed": True}
@@ -52,7 +52,7 @@ FULL_APP = {
                 "id": "worker",
                 "cardinality": 3,
                 "services": ["api"],
-                "env": {"A": True},
+                "env": {"A": "true"},
                 "secret_env": {"P": {"secret": "$(cluster.name)-s", "key": "k"}},
                 "secrets": [{"id": "s", "secret": "s", "path": "/s", "mode": "0400"}],
                 "config_files": [{"name": "a", "path": "/a", "format": "yaml", "data": {"a": 1}}],

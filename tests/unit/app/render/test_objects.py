@@ -4,10 +4,7 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import copy
-import dataclasses
-import json
 import os
 import subprocess
 from pathlib import Path
@@ -15,14 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app import compare
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import (
-    ContractError,
-    Counted,
-    RoleContract,
-    Step,
-)
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.contract import Counted, Step
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.placeholders import substitute
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as engine
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import text as app_text
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.names import cluster_selector
@@ -226,12 +219,12 @@ def test_an_unknown_placeholder_is_refused_with_its_place():
 
 def test_a_placeholder_alone_keeps_its_type_and_kubernetes_own_are_left():
     values = {"n": 3, "on": True, "name": "x"}
-    assert app_text.substitute({"a": "$(n)", "b": "$(n)/$(on)", "c": ["$(name)"]}, values) == {
+    assert substitute({"a": "$(n)", "b": "$(n)/$(on)", "c": ["$(name)"]}, values) == {
         "a": 3,
         "b": "3/true",
         "c": ["x"],
     }
-    assert app_text.substitute("$(POD_IP)", values) == "$(POD_IP)"
+    assert substitute("$(POD_IP)", values) == "$(POD_IP)"
 
 
 names = st.from_regex(r"[a-z]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True)
@@ -782,60 +775,6 @@ def test_a_contract_says_how_to_ask_the_app():
     secure = contract({**role}, master, services=[{**API, "scheme": "https"}])
     assert secure.asks_members.scheme == "https"
     assert secure.live.as_option()["http"]["scheme"] == "https"
-
-
-ASKED = dataclasses.asdict(Question(("x",)))
-
-
-def test_a_contract_survives_its_way_through_ansible_and_nothing_else_is_one():
-    step = {"command": ["bye", "$(member.name)"]}
-    role = {
-        "services": ["api"],
-        "health": {"members": {"http": {"service": "api", "path": "/n"}}, "counts": ["other", "worker"]},
-        "live_role": {"command": ["who"], "names": {"x": "leader"}},
-        "leave": {"allowed": step, "announce": {**step, "at": "worker"}, "done": step},
-    }
-    found = contract(role, {"id": "other"}, services=[API])
-    carried = json.loads(json.dumps(found.as_dict()))
-    assert RoleContract.from_dict(carried) == found
-    for data, message in (
-        (None, "found NoneType"),
-        ({**carried, "more": 1}, "found it with more"),
-        ({key: value for key, value in carried.items() if key != "kind"}, "found it without kind"),
-        (
-            {**carried, "leave_done": {"question": None, "at": ""}},
-            "leave_done.question: expected a mapping, found nothing",
-        ),
-        ({**carried, "asks_members": {"command": []}}, "role worker: asks_members: expected what app_render returns"),
-        ({**carried, "counted_with": None}, "role worker: counted_with: expected a list, found nothing"),
-        ({**carried, "counted_with": [None]}, r"role worker: counted_with\[0\]: expected a mapping, found nothing"),
-        ({**carried, "counted_with": [{"kind": 1, "name": "x"}]}, r"counted_with\[0\].kind: expected a text, found 1"),
-        ({**carried, "members": "three"}, r"role worker: members: expected a whole number, found 'three' \(str\)"),
-        ({**carried, "members": True}, r"role worker: members: expected a whole number, found True \(bool\)"),
-        ({**carried, "guest": "no"}, "role worker: guest: expected true or false, found 'no'"),
-        ({**carried, "role": 5}, "the role's contract: role: expected a text, found 5"),
-        ({**carried, "restart_last": "leader"}, "role worker: restart_last: expected a list, found 'leader'"),
-        ({**carried, "live": {**carried["live"], "names": []}}, "live.names: expected a mapping, found"),
-        (
-            {**carried, "leave_done": {**carried["leave_done"], "question": {**ASKED, "command": "echo hi"}}},
-            r"role worker: leave_done.question.command: expected a list, found 'echo hi' \(str\)",
-        ),
-    ):
-        with pytest.raises(ContractError, match=message):
-            RoleContract.from_dict(data)
-
-
-SCALARS = st.none() | st.booleans() | st.integers() | st.text(max_size=4)
-ANYTHING = st.recursive(
-    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
-)
-
-
-@given(name=st.sampled_from([item.name for item in dataclasses.fields(RoleContract)]), value=ANYTHING)
-def test_no_contract_crashes_the_reader(name, value):
-    carried = contract({"services": ["api"]}, services=[API]).as_dict()
-    with contextlib.suppress(ContractError):
-        assert RoleContract.from_dict({**carried, name: value}).role
 
 
 def test_what_only_a_run_knows_stays_in_the_steps_of_leaving_and_nowhere_else():

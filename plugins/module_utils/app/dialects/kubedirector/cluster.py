@@ -251,7 +251,7 @@ def _env(parent: KubeDirectorReader, settings: dict[str, Any]) -> None:
             value = reader.raw("value")
             if value is None:
                 reader.problem("value", "a text", "nothing", 'Write "" for an empty one.')
-            env[name] = _scalar(reader, "value")
+            env[name] = reader.text("value")
             _literal(reader, "value", env[name])
         reader.done()
     parent.unique("env", names, "name")
@@ -271,14 +271,6 @@ def _literal(reader: KubeDirectorReader, name: str, text: str) -> None:
             show(match.group()),
             "It is a placeholder of this collection. Write it with blanks or in capitals.",
         )
-
-
-def _scalar(reader: KubeDirectorReader, name: str) -> str:
-    """A text, or a number or true and false that somebody forgot to quote."""
-    value = reader.raw(name)
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return reader.text(name)
 
 
 def _secret(parent: KubeDirectorReader, name: str) -> dict[str, Any] | None:
@@ -361,7 +353,7 @@ def _secret_keys(parent: KubeDirectorReader, role: Role) -> dict[str, str]:
                 "an encrypted one",
                 "Only KubeDirector's own key opens it. Write the value, from Ansible Vault for instance.",
             )
-        result[name] = _scalar(reader, "value")
+        result[name] = reader.text("value")
         reader.done()
     parent.unique("secretKeys", names, "name")
     if result and role.package is None:

@@ -35,6 +35,21 @@ ALIASES = {
     "roleID": ("role_id",),
     "serviceIDs": ("service_ids",),
 }
+# Fields that hold a number or a truth value. Whatever else is written without quotes is a text.
+NO_TEXTS = frozenset(
+    (
+        *("configSchemaVersion", "config_schema_version", "systemdRequired", "systemd_required", "systemctlMounts"),
+        *("members", "numDevices", "port", "isDashboard", "is_dashboard", "hasAuthToken", "ephemeralModeSupported"),
+        *("stdin", "tty", "readOnly", "optional", "defaultMode", "fileMode", "weight"),
+    )
+)
+# Fields in which everything is a text, under whatever name.
+FREE_TEXTS = frozenset(
+    (
+        *("configMeta", "config_meta", "labels", "annotations", "podLabels", "podAnnotations", "serviceLabels"),
+        *("serviceAnnotations", "matchLabels", "limits", "requests", "minResources"),
+    )
+)
 
 # What metadata may hold: an object that was read from a server has all of it.
 _METADATA = (

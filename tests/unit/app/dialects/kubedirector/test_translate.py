@@ -30,7 +30,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.kub
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.load import load_app, load_cluster
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render import objects as app_render
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_plan
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest import guest_contract
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.guest import config_meta
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.quantity import quantity
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
@@ -335,7 +335,7 @@ def test_a_service_that_had_to_be_renamed_keeps_its_endpoint_for_start_scripts()
     told = role_of(result, "spark-master")["guest"]["services"][0]
     assert told == {"id": "9p", "name": "Spark master", "service": "s-9p"}
     loaded = load_cluster(result.cluster, load_app(result.app))
-    meta = config_meta(guest_plan(loaded), "spark35-spark-master-0")
+    meta = config_meta(guest_contract(loaded), "spark35-spark-master-0")
     service = meta["nodegroups"]["1"]["roles"]["spark-master"]["services"]["9p"]
     assert [endpoint.rsplit(":", 1)[1] for endpoint in service["endpoints"]] == ["8080"]
 
@@ -343,7 +343,7 @@ def test_a_service_that_had_to_be_renamed_keeps_its_endpoint_for_start_scripts()
 def test_start_scripts_know_roles_and_services_as_the_definition_does():
     result = accepted(definition("everything"), cluster("everything"))
     meta = config_meta(
-        guest_plan(load_cluster(result.cluster, load_app(result.app))), "engine-prod-6eefbd-loadbalancer-0"
+        guest_contract(load_cluster(result.cluster, load_app(result.app))), "engine-prod-6eefbd-loadbalancer-0"
     )
     assert (meta["version"], meta["node"]["role_id"], list(meta["distros"])) == (
         "8",

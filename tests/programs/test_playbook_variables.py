@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Playbooks that remove things or fill the mirror, run for real as far as they are refused. No host is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Nobody listens there, so that whatever is not refused fails.
+HOST = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_python_interpreter": "/usr/bin/python3"}
+
+
+@pytest.fixture
+def play(tmp_path):
+    """Run a playbook with extra variables, and some of the inventory; returns its exit code and folded output."""
+
+    def run(playbook: Path, arguments: dict, **site: object) -> tuple[int, str]:
+        groups = ("mirror", "etcd", "kube_control_plane", "kube_node", "k8s_cluster")
+        inventory = {
+            "all": {
+                "vars": {"cluster_name": "site", **site},
+                "hosts": {"localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
+                "children": {group: {"hosts": {"host1": HOST}} for group in groups},
+            }
+        }
+        (tmp_path / "inventory.json").write_text(json.dumps(inventory))
+        command = [
+            "ansible-playbook",
+            "-i",
+            str(tmp_path / "inventory.json"),
+            str(playbook),
+            "-e",
+            json.dumps(arguments),
+        ]
+        own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        done = subprocess.run(
+            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
+            env=own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, re.sub(r"\s+", " ", done.stdout)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        (
+            "reset",
+            {"reset_confirm": "site", "reset_delete_etcd": True},
+            "reset_delete_etcd: expected a variable that the playbook knows, one of reset_confirm, "
+            "reset_delete_etcd_data, reset_delete_volume_files. Did you mean reset_delete_etcd_data?",
+        ),
+        (
+            "reset",
+            {"reset_confirm": "site", "storage_delete_files": True, "reset_delete_volume_files": "no"},
+            "Host host1: expected reset_delete_volume_files alone, found it to be no and its former name "
+            "storage_delete_files to be True. Leave out the former name.",
+        ),
+        (
+            "reset",
+            {"etcd_delete_data": True},
+            "etcd_delete_data is called reset_delete_etcd_data now; the old name is taken until 1.0.",
+        ),
+        ("reset", {}, "expected the name of the cluster that is to be removed, site, found nothing."),
+        ("mirror", {"mirror_souce": "build"}, "Did you mean mirror_source?"),
+        (
+            "mirror",
+            {"mirror_apps": "hazelcast,spark"},
+            'Host localhost, variable mirror_apps: expected a list, found the text "hazelcast,spark". On the command '
+            'line: -e \'{"mirror_apps": ["hazelcast", "spark"]}\'',
+        ),
+        ("mirror_reset", {"mirror_reset_confrim": "site"}, "Did you mean mirror_reset_confirm?"),
+        (
+            "mirror_reset",
+            {"mirror_reset_confirm": "sites"},
+            "expected the name of the cluster whose mirror is to be removed, site, found sites.",
+        ),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(play, name, arguments, said):
+    code, output = play(ROOT / f"playbooks/{name}.yml", arguments)
+    assert code == 2, output
+    assert said in output
+    assert "unreachable=0" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "site", "found"),
+    [
+        ({}, {}, "False False"),
+        ({"reset_delete_etcd_data": True}, {}, "True False"),
+        ({}, {"reset_delete_volume_files": True}, "False True"),
+        # By their former names.
+        ({"etcd_delete_data": True}, {}, "True False"),
+        ({}, {"etcd_delete_data": True, "storage_delete_files": True}, "True True"),
+    ],
+)
+def test_what_reset_deletes_reaches_the_roles(play, tmp_path, arguments, site, found):
+    """As the plays of reset.yml pass it: over what a role has by default."""
+    tasks = [
+        {"ansible.builtin.debug": {"msg": "found {{ etcd_delete_data | bool }} {{ storage_delete_files | bool }}"}}
+    ]
+    roles = [{"role": f"baremetal.bigdata.{name}", "when": False} for name in ("etcd", "storage")]
+    settings = {"hosts": "host1", "gather_facts": False, "vars_files": [str(ROOT / "playbooks/vars/reset.yml")]}
+    (tmp_path / "play.yml").write_text(json.dumps([{**settings, "pre_tasks": tasks, "roles": roles, "tasks": tasks}]))
+    code, output = play(tmp_path / "play.yml", arguments, **site)
+    assert code == 0, output
+    assert output.count(f"found {found}") == 2, output

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Numbers that Ansible's YAML has read as others than are written."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
+from ansible_collections.baremetal.bigdata.plugins.filter.app_render import app_render
+from ansible_collections.baremetal.bigdata.plugins.filter.app_settings import app_settings
+from ansible_collections.baremetal.bigdata.plugins.filter.app_translate import app_translate
+from ansible_collections.baremetal.bigdata.plugins.plugin_utils.written import misread_numbers
+
+APP = {"kind": "App", "metadata": {"name": "store"}, "spec": {"roles": [{"id": "server", "image": "a/b:1"}]}}
+
+
+@pytest.fixture
+def load(tmp_path):
+    def load_text(text):
+        path = tmp_path / "vars.yml"
+        path.write_text(text)
+        return DataLoader().load_from_file(str(path), cache="none"), path
+
+    return load_text
+
+
+def said(path, line, written, value):
+    return (
+        f"{path}, line {line}: expected what means the same to every reader, found {written}, "
+        f"which YAML reads as {value}. Put it in quotes if it is a text, or write {value}."
+    )
+
+
+def test_numbers_that_are_not_written_as_they_are_read(load):
+    data, path = load("a: {b: 0027, c: [1_000, 31]}\nd:\n  - 0x1F\n  - '0027'\ne: 0\nf: -5\ng: +5\nh: 0b11\ni: 1e3\n")
+    assert [str(problem) for problem in misread_numbers(data)] == [
+        said(path, 1, "0027", 23),
+        said(path, 1, "1_000", 1000),
+        said(path, 3, "0x1F", 31),
+        said(path, 7, "+5", 5),
+        said(path, 8, "0b11", 3),
+    ]
+
+
+def test_a_file_that_has_changed_since_says_nothing(load):
+    data, path = load("a: 0027\n")
+    path.write_text("b: 5, 6, 7\n")
+    assert misread_numbers(data) == []
+    path.unlink()
+    assert misread_numbers(data) == []
+
+
+def test_settings_of_an_apps_role(load):
+    further, path = load("spec:\n  roles:\n    server:\n      env: {UMASK: 0027, PORT: 8080}\n")
+    places = {"store_name": "metadata.name", "store_namespace": "metadata.namespace"}
+    found = app_settings(
+        places, {"store_name": "a", "store_namespace": "b"}, APP, "cluster.local", further, "store_settings"
+    )
+    assert found["problems"] == [said(path, 4, "0027", 23)]
+
+
+def test_documents_that_are_given_as_data(load):
+    cluster, path = load(
+        "kind: AppCluster\nmetadata: {name: a, namespace: b}\nspec: {roles: {server: {env: {UMASK: 0027}}}}\n"
+    )
+    for call in (app_translate, app_render):
+        with pytest.raises(AnsibleFilterError) as error:
+            call(APP, cluster)
+        assert str(error.value).endswith("cannot be used:\n" + said(path, 3, "0027", 23))
+
+
+def test_modes_in_kubedirectors_documents_are_numbers(load):
+    text = "apiVersion: kubedirector.hpe.com/v1beta1\ndefaultMode: 0440\npodLabels: {members: 007}\nmembers: 1\n"
+    data, path = load(text)
+    assert [str(problem) for problem in misread_numbers(data)] == [said(path, 3, "007", 7)]
