@@ -21,8 +21,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import types
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import scheduling, types
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.declare import Field, declared
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.kubernetes import INT32, INT64
 
 SCHEMAS = {types.App: "docs/schemas/app.schema.json", types.AppCluster: "docs/schemas/app-cluster.schema.json"}
 PAGE = "docs/apps/definitions.md"
@@ -41,9 +42,22 @@ def when(condition: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
     return {"if": {"properties": condition, "required": list(condition)}, "then": then}
 
 
+# How many values an operator of Kubernetes' selectors compares with.
+VALUES = {
+    "allOf": [
+        when(
+            {"operator": {"enum": ["In", "NotIn"]}}, {"required": ["values"], "properties": {"values": {"minItems": 1}}}
+        ),
+        when({"operator": {"enum": ["Exists", "DoesNotExist"]}}, {"properties": {"values": {"maxItems": 0}}}),
+    ]
+}
+
 # What no declaration of one field says: of the checks of app/model/checks.py, those that a schema can express.
 RULES: dict[type, dict[str, Any]] = {
-    types.ApiRule: {"required": ["resources", "verbs"], "properties": {"resources": SOME_NAMES, "verbs": SOME_NAMES}},
+    types.ApiRule: {
+        "required": ["groups", "resources", "verbs"],
+        "properties": {"groups": {"minItems": 1}, "resources": SOME_NAMES, "verbs": SOME_NAMES},
+    },
     types.App: {"required": ["roles"], "properties": {"roles": {"minItems": 1}}},
     types.Check: {"oneOf": [{"required": [name]} for name in ("http", "command", "tcp")]},
     types.ConfigFile: {
@@ -51,6 +65,12 @@ RULES: dict[type, dict[str, Any]] = {
         "properties": {"source": {"type": "string", "pattern": r"^(\./)?[^./][^/]*(/[^./][^/]*)*$"}},
         **when({"format": {"enum": ["yaml", "properties"]}}, {"properties": {"text": {"maxLength": 0}}}),
         "else": {"properties": {"data": {"maxProperties": 0}}},
+        "allOf": [
+            when(
+                {"format": {"const": "properties"}},
+                {"properties": {"data": {"additionalProperties": {"type": [*SCALARS, "null"]}}}},
+            )
+        ],
         "dependentSchemas": {
             "source": {"properties": {"format": {"const": "text"}, "text": False, "data": False}},
         },
@@ -63,7 +83,21 @@ RULES: dict[type, dict[str, Any]] = {
         "allOf": [
             when({"type": {"const": name}}, {"properties": {"default": {"type": kind}}})
             for name, kind in JSON_TYPES.items()
-        ]
+        ],
+        **when({"type": {"const": "int"}}, {}),
+        "else": {"properties": {"minimum": False, "maximum": False}},
+    },
+    scheduling.NodeField: {"required": ["values"], "properties": {"values": {"minItems": 1, "maxItems": 1}}},
+    scheduling.NodeRequirement: VALUES,
+    scheduling.LabelRequirement: VALUES,
+    scheduling.NodeTerms: {"required": ["nodeSelectorTerms"], "properties": {"nodeSelectorTerms": {"minItems": 1}}},
+    scheduling.Toleration: {
+        "allOf": [
+            when({"operator": {"const": "Exists"}}, {"properties": {"value": {"maxLength": 0}}}),
+            when({"tolerationSeconds": {}}, {"required": ["effect"], "properties": {"effect": {"const": "NoExecute"}}}),
+        ],
+        **when({"key": {"minLength": 1}}, {}),
+        "else": {"required": ["operator"], "properties": {"operator": {"const": "Exists"}}},
     },
     types.Resources: {"properties": {"requests": NEITHER_CPU_NOR_MEMORY, "limits": NEITHER_CPU_NOR_MEMORY}},
     types.Role: {
@@ -79,7 +113,6 @@ RULES: dict[type, dict[str, Any]] = {
     types.RoleSettings: {
         "properties": {
             "config": {"additionalProperties": {"type": ["string", "object"]}},
-            "tolerations": {"items": {"type": "object"}},
         }
     },
     types.Storage: {
@@ -131,7 +164,7 @@ def text(item: Field) -> dict[str, Any]:
     """The schema of a text, which may be written as a number where that does no harm."""
     says = item.spec
     if says.choices:
-        return {"type": "string", "enum": list(says.choices)}
+        return {"type": "string", "enum": [*([""] if item.default == "" else []), *says.choices]}
     number = not says.quoted and (not says.pattern or any(re.fullmatch(says.pattern, one) for one in NUMBERS))
     found: dict[str, Any] = {"type": ["string", "number"] if number else "string"}
     if says.pattern:
@@ -164,6 +197,8 @@ def schema_of(item: Field) -> dict[str, Any]:
         found = {"type": "array", **({"items": found} if found else {})}
     if item.shape == "map":
         found = {"type": "object", **({"additionalProperties": found} if found else {})}
+        if item.spec.keys:
+            found["propertyNames"] = {"pattern": f"^({item.spec.keys.pattern})$"}
     found["description"] = plain(item.spec.meaning)
     if written(item) is not None:
         found["default"] = written(item)
@@ -244,11 +279,11 @@ def rows(kind: type, place: str) -> list[str]:
             lines.append(f"| {', '.join(f'`{inner.name}`' for inner in declared(item.kind))} | a check, as above | |")
         elif item.spec.place == place:
             meaning = item.spec.meaning
-            if item.spec.choices:
+            if item.spec.choices and not item.spec.what:
                 meaning += " " + ", ".join(f"`{choice}`" for choice in item.spec.choices) + "."
             if item.spec.longest:
                 meaning += f" At most {item.spec.longest} characters."
-            if item.spec.maximum is not None:
+            if item.spec.maximum not in (None, INT32, INT64):
                 meaning += f" {item.spec.minimum} to {item.spec.maximum}."
             cells = (f"`{item.name}`", meaning.replace("|", "\\|"), without(item))
             lines.append("| " + " | ".join(cells).rstrip() + " |")
@@ -260,7 +295,8 @@ def page(text: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         lines = ["| field | meaning | without it |", "| --- | --- | --- |"]
-        lines += rows(getattr(types, match[2]), match[3] or "spec")
+        kind = getattr(types, match[2], None) or getattr(scheduling, match[2])
+        lines += rows(kind, match[3] or "spec")
         return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[4]
 
     return TABLE.sub(table, text)

@@ -42,14 +42,13 @@ _value:
   elements: str
 """
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils.app.model.load import load_app, load_cluster
 from ..module_utils.app.model.reader import AppError
 from ..module_utils.app.render.objects import stages
-from ..module_utils.app.settings import name_of
+from ..module_utils.app.settings import renamed
 from ..plugin_utils.guest_agent import agent_programs
 
 
@@ -57,7 +56,7 @@ def app_problems(definition: Any, cluster: Any, names: Mapping[str, str] | None 
     try:
         stages(load_cluster(cluster, load_app(definition)), agent_programs())
     except AppError as error:
-        said = [str(dataclasses.replace(item, path=name_of(item.path, names or {}))) for item in error.problems]
+        said = [str(renamed(item, names or {})) for item in error.problems]
         # One variable may go to several places, and its problem is said once.
         return list(dict.fromkeys(said))
     return []

@@ -76,7 +76,7 @@ applied:
   description: Objects that were created or changed, each as C(Kind/name).
   type: list
   elements: str
-  returned: always
+  returned: always, also of a failure half-way
 deleted:
   description: Objects that were deleted, each as C(Kind/name).
   type: list
@@ -96,18 +96,20 @@ volumes:
 from typing import Any
 
 from ..module_utils.app.compare import PRUNED_KINDS, difference, identity
-from ..module_utils.app.run.apply import apply_objects
-from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.app.run.apply import Applied, apply_objects
+from ..module_utils.kube.errors import KubeApiError
+from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
 from ..module_utils.kube.objects import Kube
 
 
-def apply_all(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
-    found = apply_objects(kube, params["objects"], params["field_manager"], set(), hold=params["hold_members"])
-    return {"applied": found["changes"], "deleted": [], "held": found["held"], "diff": found["diff"]}
+def apply_all(kube: Kube, params: dict[str, Any], result: dict[str, Any]) -> None:
+    found = Applied()
+    # Also where the server refuses half-way: what was made so far stays in the result.
+    result.update(applied=found.changes, held=found.held, diff=found.diff)
+    apply_objects(kube, params["objects"], params["field_manager"], set(), found, hold=params["hold_members"])
 
 
-def remove(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
-    result: dict[str, Any] = {"applied": [], "deleted": [], "held": {}, "diff": []}
+def remove(kube: Kube, params: dict[str, Any], result: dict[str, Any]) -> None:
     for version, kind in PRUNED_KINDS:
         for item in kube.list(version, kind, params["namespace"], params["selector"]):
             if item["metadata"].get("deletionTimestamp"):
@@ -119,7 +121,6 @@ def remove(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
             result["diff"].append(difference(item, None))
     claims = kube.list("v1", "PersistentVolumeClaim", params["namespace"], claim_selector(params["selector"]))
     result["volumes"] = sorted(claim["metadata"]["name"] for claim in claims)
-    return result
 
 
 def claim_selector(selector: str) -> str:
@@ -140,9 +141,24 @@ def main() -> None:
         },
         required_if=[("state", "absent", ("namespace", "selector"))],
     )
+    result: dict[str, Any] = {"applied": [], "deleted": [], "held": {}, "diff": []}
+    work = remove if module.params["state"] == "absent" else apply_all
     with reporting(module, lambda why: {"reason": why, "applied": [], "deleted": [], "held": {}}):
-        work = remove if module.params["state"] == "absent" else apply_all
-        result = work(Kube(module), module.params)
+        kube = Kube(module)
+        try:
+            work(kube, module.params, result)
+        except (KubeApiError, Unreachable) as error:
+            done = result["applied"] + result["deleted"]
+            if not done:
+                raise
+            module.fail_json(
+                msg=f"the API server refused half-way: {reason(error)}. Before that, these were "
+                f"{'deleted' if result['deleted'] else 'made or changed'}, and stay so: {', '.join(done)}. "
+                "Run it again once that is mended.",
+                changed=True,
+                reachable=isinstance(error, KubeApiError),
+                **{key: value for key, value in result.items() if key != "diff" or module._diff},
+            )
     changed = bool(result["applied"] or result["deleted"])
     if not module._diff:
         del result["diff"]

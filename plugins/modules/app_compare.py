@@ -13,7 +13,10 @@ description:
     which members join, leave or restart, and which objects are no longer wanted.
   - Refuses what cannot be done, before anything is done. These are a change that Kubernetes does not allow while
     members live, a member that the app does not let go, and a role that disappears while it has members.
-  - The objects are compared by the API server's own dry run.
+  - The objects are compared by the API server's own dry run, so that nothing that it refuses is found half-way.
+  - A dry run makes no namespace. What belongs into one that is not there yet is tried in C(default), as an object to be
+    made. Quotas and admission policies of that namespace apply then, not those of the new one, so what is forbidden
+    there is only a warning.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
 options:
@@ -30,6 +33,20 @@ options:
     type: list
     elements: dict
     required: true
+    suboptions:
+      role:
+        description: Id of the role.
+        type: str
+        required: true
+      objects:
+        description: Its objects, in order.
+        type: list
+        elements: dict
+        required: true
+      contract:
+        description: What a run needs to know of it.
+        type: dict
+        required: true
   keep:
     description: Objects besides those of O(stages) that are not to be deleted, each as C(Kind/name).
     type: list
@@ -93,7 +110,7 @@ from typing import Any
 
 from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, difference, fixed_fields, foreign, identity
 from ..module_utils.app.contract import ContractError, RoleContract
-from ..module_utils.app.run.apply import apply_objects
+from ..module_utils.app.run.apply import STAND_IN, Applied, apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
 from ..module_utils.app.run.status import leave_order, restart_order
 from ..module_utils.app.run.watch import RoleWatch
@@ -112,9 +129,11 @@ def compare_role(
     kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]
 ) -> dict[str, Any]:
     contract = RoleContract.from_dict(stage["contract"])
-    found = apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, planned=refuse_others)
-    role = {"changes": found["changes"], "diff": found["diff"], "have": 0, "stay": [], "leaving": [], "restarts": []}
-    live = found["live"].get(f"{contract.kind}/{contract.name}")
+    found = Applied()
+    apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, found, planned=refuse_others)
+    role: dict[str, Any] = {"changes": found.changes, "diff": found.diff, "unseen": found.unseen, "have": 0}
+    role.update(stay=[], leaving=[], restarts=[])
+    live = found.live.get(f"{contract.kind}/{contract.name}")
     role["want"] = contract.members
     role["volumes"] = bool(((live or {}).get("spec") or {}).get("volumeClaimTemplates"))
     if live is not None:
@@ -178,11 +197,12 @@ def sentences(role: str, todo: Mapping[str, Any]) -> list[str]:
 
 def look(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
     kube.dry_run = True
-    result: dict[str, Any] = {"roles": {}, "diff": [], "summary": []}
+    result: dict[str, Any] = {"roles": {}, "diff": [], "summary": [], "unseen": {}}
     new_namespaces: set[str] = set()
     for stage in params["stages"]:
         role = compare_role(kube, params, stage, new_namespaces)
         result["diff"] += role.pop("diff")
+        result["unseen"].update(role.pop("unseen"))
         result["roles"][stage["role"]] = role
         result["summary"] += sentences(stage["role"], role)
     unwanted = [] if params["namespace"] in new_namespaces else superfluous(kube, params)
@@ -198,7 +218,16 @@ def main() -> None:
         {
             "namespace": {"type": "str", "required": True},
             "selector": {"type": "str", "required": True},
-            "stages": {"type": "list", "elements": "dict", "required": True},
+            "stages": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "role": {"type": "str", "required": True},
+                    "objects": {"type": "list", "elements": "dict", "required": True},
+                    "contract": {"type": "dict", "required": True},
+                },
+            },
             "keep": {"type": "list", "elements": "str", "default": []},
             "field_manager": {"type": "str", "default": "baremetal.bigdata"},
         }
@@ -214,6 +243,12 @@ def main() -> None:
             result = look(Kube(module), module.params)
     except (Refused, ContractError) as error:
         module.fail_json(msg=f"Nothing was changed: {error}")
+    unseen = result.pop("unseen")
+    if unseen:
+        module.warn(
+            f"{', '.join(unseen)}: not looked at by the API server before the run. The namespace is not there yet, and "
+            f"in {STAND_IN}, which stands in for it, they are forbidden: {next(iter(unseen.values()))}"
+        )
     if not (module._diff and module.check_mode):
         del result["diff"]
     module.exit_json(changed=module.check_mode and bool(result["summary"]), reachable=True, **result)

@@ -88,7 +88,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..module_utils.app.compare import difference
-from ..module_utils.app.run.apply import apply_objects
+from ..module_utils.app.run.apply import Applied, apply_objects
 from ..module_utils.kube.module import create_module, reporting
 from ..module_utils.kube.objects import Kube
 from ..module_utils.labels import LABEL_MANAGER, MANAGER
@@ -149,8 +149,9 @@ def main() -> None:
     with reporting(module, lambda _why: empty):
         kube = Kube(module)
         if params["state"] == "described":
-            found = apply_objects(kube, params["objects"], FIELD_MANAGER, set())
-            applied, differences = found["changes"], found["diff"]
+            found = Applied()
+            apply_objects(kube, params["objects"], FIELD_MANAGER, set(), found)
+            applied, differences = found.changes, found.diff
         objects = described(kube, params["storage_class"])
         volumes = [summary(objects[name]) for name in sorted(objects)]
         wrong = problems(volumes, params["names"])

@@ -65,6 +65,21 @@ def test_check_then_apply_then_nothing_to_do(api_server, run, namespace):
     assert run(cluster, "--check", "--diff")["diff"] == []
 
 
+def test_a_refusal_half_way_says_what_was_made(api_server, run, namespace):
+    cluster = app_cluster(namespace)
+    objects = engine.render(cluster)
+    objects[-1]["spec"]["template"]["spec"]["tolerations"] = [{"operator": "Equals"}]
+    found = run(cluster, objects=objects)
+    made = [f"{item['kind']}/{item['metadata']['name']}" for item in objects[:-1]]
+    assert (found["failed"], found["changed"], found["applied"]) == (True, True, made)
+    assert found["msg"].startswith("the API server refused half-way: ")
+    assert f"Before that, these were made or changed, and stay so: {', '.join(made)}. Run it again" in found["msg"]
+    # Nothing new: that is what it says.
+    again = run(cluster, objects=objects)
+    assert (again["failed"], again.get("changed", False)) == (True, False)
+    assert again["msg"].startswith("the API server refused: ")
+
+
 @pytest.mark.parametrize("kind", ["StatefulSet", "Deployment", "ReplicationController", "DaemonSet"])
 def test_every_controller_is_accepted_and_stable(run, namespace, kind):
     definition = copy.deepcopy(HAZELCAST)

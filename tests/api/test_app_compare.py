@@ -88,6 +88,66 @@ def test_a_fresh_cluster(api_server, compare, app, namespace):
     assert (real["changed"], real["summary"], "diff" in real) == (False, found["summary"], False)
 
 
+def spoilt(cluster: dict[str, Any], kind: str, change: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+    """A cluster in which one object is changed as no check of this collection would let it pass."""
+    for item in cluster["stages"][-1]["objects"]:
+        if item["kind"] == kind:
+            change(item)
+    return cluster
+
+
+@pytest.mark.parametrize("flags", [(), ("--check",)])
+@pytest.mark.parametrize(
+    ("kind", "change", "message"),
+    [
+        (
+            "StatefulSet",
+            lambda item: item["spec"]["template"]["spec"].update(tolerations=[{"operator": "Equals"}]),
+            'tolerations[0].operator: Unsupported value: "Equals"',
+        ),
+        ("StatefulSet", lambda item: item["spec"].update(replica=1), 'unknown field "spec.replica"'),
+        ("ConfigMap", lambda item: item["data"].update({"a b": "c"}), "a valid config key must consist of"),
+    ],
+)
+def test_what_the_server_refuses_is_found_before_there_is_a_namespace(
+    api_server, compare, app, namespace, kind, change, message, flags
+):
+    found = compare(spoilt(rendered(demo(app.port), namespace), kind, change), *flags)
+    assert found["failed"]
+    assert found["msg"].startswith("Nothing was changed, the API server refused: ")
+    assert message in found["msg"]
+    assert api_server.request("GET", f"/api/v1/namespaces/{namespace}", allow=(404,))["code"] == 404
+
+
+def test_objects_of_the_same_names_in_the_namespace_that_stands_in_do_no_harm(api_server, compare, app, namespace):
+    cluster = rendered(demo(app.port), namespace)
+    item = next(one for one in cluster["objects"] if one["kind"] == "ConfigMap")
+    body = {**item, "metadata": {"name": item["metadata"]["name"]}, "data": {"a.conf": "another's"}}
+    api_server.request("POST", "/api/v1/namespaces/default/configmaps", body)
+    try:
+        assert compare(cluster)["roles"]["worker"]["todo"]
+        item["data"]["a b"] = "c"
+        assert "a valid config key must consist of" in compare(cluster)["msg"]
+    finally:
+        api_server.request("DELETE", f"/api/v1/namespaces/default/configmaps/{item['metadata']['name']}")
+
+
+def test_what_is_forbidden_in_the_namespace_that_stands_in_is_a_warning(api_server, compare, app, namespace):
+    quotas = "/api/v1/namespaces/default/resourcequotas"
+    api_server.request("POST", quotas, {"metadata": {"name": "none"}, "spec": {"hard": {"count/configmaps": "0"}}})
+    status = {
+        "metadata": {"name": "none"},
+        "status": {"hard": {"count/configmaps": "0"}, "used": {"count/configmaps": "0"}},
+    }
+    api_server.request("PATCH", f"{quotas}/none/status", status, content_type="application/merge-patch+json")
+    try:
+        found = compare(rendered(demo(app.port), namespace))
+        assert found["roles"]["worker"]["todo"]
+        assert "ConfigMap/demo-worker: not looked at by the API server before the run" in str(found["warnings"])
+    finally:
+        api_server.request("DELETE", f"{quotas}/none")
+
+
 def test_nothing_to_do(compare, live, app, namespace):
     cluster = rendered(demo(app.port, storage=[{"id": "data", "path": "/d", "size": "1024Mi"}]), namespace)
     live(cluster)

@@ -7,6 +7,7 @@ import base64
 import json
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -215,3 +216,104 @@ def test_app_compares_with_what_was_applied(api_server, namespace, play):
     assert not good
     assert "spec.roles[0].storage" in output
     assert "sharedMemory" not in output
+
+
+@pytest.fixture
+def refuse(api_server):
+    """Have the server refuse a StatefulSet of this name, but not in a dry run: what no comparison can see."""
+    group = "/apis/admissionregistration.k8s.io/v1"
+    connection = api_server.connect()
+    made = []
+
+    def start(name: str) -> None:
+        rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["statefulsets"]}
+        policy = {
+            "metadata": {"name": name},
+            "spec": {
+                "matchConstraints": {"resourceRules": [rule]},
+                "validations": [
+                    {"expression": f"request.dryRun || object.metadata.name != {name!r}", "message": "not today"}
+                ],
+            },
+        }
+        binding = {"metadata": {"name": name}, "spec": {"policyName": name, "validationActions": ["Deny"]}}
+        for kind, body in (("validatingadmissionpolicies", policy), ("validatingadmissionpolicybindings", binding)):
+            api_server.request("POST", f"{group}/{kind}", body, connection=connection)
+            made.append(f"{group}/{kind}/{name}")
+        labels = {"matchLabels": {"a": "b"}}
+        template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "a", "image": "x"}]}}
+        probe = {"metadata": {"name": name}, "spec": {"selector": labels, "serviceName": name, "template": template}}
+        path, deadline = COLLECTIONS["StatefulSet"].format("default"), time.monotonic() + 60
+        while api_server.request("POST", path, probe, connection=connection, allow=(422,)).get("code") != 422:
+            api_server.request("DELETE", f"{path}/{name}", connection=connection)
+            assert time.monotonic() < deadline, "the policy does not take effect"
+            time.sleep(0.2)
+
+    yield start
+    for path in made:
+        api_server.request("DELETE", path, connection=api_server.connect())
+
+
+def test_the_recap_counts_what_was_made_before_a_refusal(api_server, play, refuse, tmp_path):
+    namespace = f"half-{next(api_server._names)}"
+    role = {"id": "member", "image": "x"}
+    definition = {"kind": "App", "metadata": {"name": "half"}, "spec": {"roles": [role]}}
+    settings = {"kind": "AppCluster", "metadata": {"name": namespace, "namespace": namespace}, "spec": {}}
+    for name, data in (("app.json", definition), ("cluster.json", settings)):
+        (tmp_path / name).write_text(json.dumps(data))
+    refuse(f"{namespace}-member")
+    good, output = play(
+        "app",
+        app_definition=str(tmp_path / "app.json"),
+        app_cluster=str(tmp_path / "cluster.json"),
+        cluster_kubeconfig=str(api_server.kubeconfig),
+    )
+    assert not good
+    assert "the API server refused half-way: " in output, output
+    assert "not today" in output
+    done = f"Namespace/{namespace}, ServiceAccount/{namespace}, Service/{namespace}-member, "
+    assert f"Done before the failure: {done}" in output, output
+    assert "changed=1 " in output
+
+
+def test_a_first_run_that_the_server_refuses_leaves_nothing(api_server, play, tmp_path):
+    """A node port that is taken: only the server knows."""
+    namespace = f"first-{next(api_server._names)}"
+    service = {
+        "metadata": {"name": namespace},
+        "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 32123}]},
+    }
+    connection = api_server.connect()
+    api_server.request("POST", COLLECTIONS["Service"].format("default"), service, connection=connection)
+    role = {"id": "member", "image": "x", "services": ["web"]}
+    services = [{"id": "web", "port": 80}]
+    definition = {"kind": "App", "metadata": {"name": "first"}, "spec": {"services": services, "roles": [role]}}
+    chosen = {"services": {"web": {"type": "NodePort", "node_port": 32123}}}
+    settings = {"kind": "AppCluster", "metadata": {"name": "first", "namespace": namespace}, "spec": chosen}
+    for name, data in (("app.json", definition), ("cluster.json", settings)):
+        (tmp_path / name).write_text(json.dumps(data))
+    good, output = play(
+        "app",
+        app_definition=str(tmp_path / "app.json"),
+        app_cluster=str(tmp_path / "cluster.json"),
+        cluster_kubeconfig=str(api_server.kubeconfig),
+    )
+    assert not good
+    assert "Nothing was changed, the API server refused: create " in output, output
+    assert "provided port is already allocated" in output
+    assert "changed=0 " in output
+    # A role that keeps a Secret for its members besides.
+    cassandra = {"cassandra_namespace": namespace, "cassandra_service_type": "NodePort", "cassandra_node_port": 32123}
+    good, output = play("apps", apps_enabled=["cassandra"], cluster_kubeconfig=str(api_server.kubeconfig), **cassandra)
+    assert not good
+    assert "provided port is already allocated" in output, output
+    assert "changed=0 " in output
+    assert "Password | Keep the administrator's password" not in output
+    good, output = play(
+        "apps", "--check", apps_enabled=["cassandra"], cluster_kubeconfig=str(api_server.kubeconfig),
+        cassandra_namespace=namespace,
+    )  # fmt: skip
+    assert good, output
+    assert "Password | Keep the administrator's password" in output
+    found = api_server.request("GET", f"/api/v1/namespaces/{namespace}", connection=api_server.connect(), allow=(404,))
+    assert found["code"] == 404

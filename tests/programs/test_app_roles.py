@@ -202,3 +202,69 @@ def test_what_cassandra_refuses_is_refused_by_whatever_variable(site, variables,
     done = run(site, "cassandra.yml", **variables)
     assert (done.returncode == 0) is (problem == ""), done.stdout + done.stderr
     assert problem in done.stdout
+
+
+HAZELCAST = {"apps_enabled": ["hazelcast"]}
+SPARK = {"apps_enabled": ["spark"]}
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"apps_enabled": "hazelcast"}, 'of other collections (NAMESPACE.COLLECTION.ROLE), found "hazelcast".'),
+        ({"apps_enabled": {"hazelcast": True}}, '(NAMESPACE.COLLECTION.ROLE), found {"hazelcast": true}.'),
+        ({"apps_enabled": [{"hazelcast": {}}]}, '(NAMESPACE.COLLECTION.ROLE), found [{"hazelcast": {}}].'),
+        ({"apps_enabled": ["hazelcats"]}, "(NAMESPACE.COLLECTION.ROLE), found hazelcats."),
+        ({"app_clusters": "a.yml"}, 'expected a list of mappings, each with a definition; found "a.yml".'),
+        (
+            {**HAZELCAST, "hazelcast_heap": 600},
+            "hazelcast_memory: expected at least 800Mi, for hazelcast_heap, 600 MiB, and 200 MiB beside it, found "
+            "'512Mi'. Raise hazelcast_memory, or lower hazelcast_heap.",
+        ),
+        (
+            {**SPARK, "spark_worker_offer": 2000},
+            "spark_worker_memory: expected at least 2512Mi, for spark_worker_heap, 128 MiB, and 128 MiB beside it; "
+            "spark_worker_offer, 2000 MiB, and 256 MiB beside it, found '1280Mi'. Raise spark_worker_memory, or lower "
+            "spark_worker_heap or spark_worker_offer.",
+        ),
+        (
+            {**SPARK, "spark_controller_memory": "300Mi"},
+            "spark_controller_memory: expected at least 442Mi, for spark_controller_heap, 192 MiB, and 250 MiB",
+        ),
+        (
+            {"apps_enabled": ["cassandra"], "cassandra_heap": 2000},
+            "cassandra_memory: expected at least 2700Mi, for cassandra_heap, 2000 MiB, and 700 MiB beside it",
+        ),
+        (
+            {**HAZELCAST, "hazelcast_config": {"hazelcast": {"map": {}}}},
+            "hazelcast_config.hazelcast: expected what is below hazelcast in hazelcast.yaml, found hazelcast once "
+            "more. Take out this level.",
+        ),
+        (
+            {**SPARK, "spark_worker_config": {"spark-defaults.conf": {"spark.worker.timeout": 60}}},
+            "spark_worker_config.spark-defaults.conf: expected what is in spark-defaults.conf, found spark-defau",
+        ),
+        (
+            {**SPARK, "spark_worker_config": {"spark": {"worker": {"timeout": 60}}}},
+            "spark_worker_config.spark: expected a text, a number, true or false, found a mapping. Write spark.NAME",
+        ),
+        (
+            {**HAZELCAST, "hazelcast_tolerations": [{"key": "a", "operator": "Equals"}]},
+            "hazelcast_tolerations[0].operator: expected one of Exists, Equal, found 'Equals'",
+        ),
+        (
+            {**HAZELCAST, "hazelcast_node_selector": "disk=ssd"},
+            "hazelcast_node_selector: expected a mapping, found 'disk=ssd'. On the command line: -e "
+            "'{\"hazelcast_node_selector\": {...}}'.",
+        ),
+        (
+            {**SPARK, "spark_tolerations": "[]"},
+            "",
+        ),
+    ],
+)
+def test_what_cannot_work_together_is_refused_with_what_was_written(site, variables, problem):
+    done = run(site, "apps.yml", "--tags", "nothing", **variables)
+    said = " ".join((done.stdout + done.stderr).replace('\\"', '"').split())
+    assert (done.returncode == 0) is (problem == ""), said
+    assert problem in said

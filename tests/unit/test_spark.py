@@ -90,8 +90,8 @@ def test_the_number_of_workers_is_nobodys_configuration():
         ({"worker": {"config": {"spark-defaults.conf": {"spark.worker.cleanup.interval": 60}}}}, {"worker"}),
         ({"controller": {"config": {"spark-defaults.conf": {"spark.worker.timeout": 90}}}}, {"controller"}),
         ({"parameters": {"controller_heap": 256}}, {"controller"}),
-        ({"parameters": {"worker_heap": 256}}, {"worker"}),
-        ({"parameters": {"worker_offer": 700}}, {"worker", "jupyter"}),
+        ({"parameters": {"worker_heap": 100}}, {"worker"}),
+        ({"parameters": {"worker_offer": 450}}, {"worker", "jupyter"}),
         ({"parameters": {"authenticate": False}}, {"controller", "worker", "jupyter"}),
     ],
 )

@@ -15,17 +15,22 @@ field.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .model.declare import declared
 from .model.reader import AppError, Problem, show
-from .model.types import API_VERSION
+from .model.types import API_VERSION, AppCluster
 from .render.text import merge
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")
+# A field in a message.
+_FIELD = re.compile(r"\b(spec|metadata)\.[\w./\[\]-]*[\w\]]")
 _WHOLE = re.compile(r"-?[0-9]+(\.0*)?")
+_FORMS = {"dict": dict, "list": list}
 _TRUE, _FALSE = ("true", "yes", "on", "y", "t", "1"), ("false", "no", "off", "n", "f", "0")
 
 
@@ -58,10 +63,10 @@ def parse_path(text: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def read_places(declared: Mapping[str, Any]) -> list[Place]:
+def read_places(written: Mapping[str, Any]) -> list[Place]:
     """Every place of every variable. Raises ValueError for a declaration that makes no sense."""
     places = []
-    for variable, where in declared.items():
+    for variable, where in written.items():
         entry = where if isinstance(where, Mapping) else {"place": where}
         if not {"place"} <= set(entry) <= {"place", "named"}:
             raise ValueError(f"{variable}: expected a path, several, or place and named; found {where!r}")
@@ -71,19 +76,48 @@ def read_places(declared: Mapping[str, Any]) -> list[Place]:
 
 
 def type_of(path: Sequence[str], definition: Mapping[str, Any]) -> str:
-    """The type that a place wants of a text: ``int``, ``bool``, or empty where a text stays one."""
+    """The type that a place wants of a text, as parameters call it: ``int``, ``bool``, ``dict``, ``list``, or empty."""
+    spec = definition.get("spec") or {}
     if tuple(path[:2]) == ("spec", "parameters") and len(path) == 3:
-        parameters = (definition.get("spec") or {}).get("parameters") or ()
-        return next((str(item.get("type", "str")) for item in parameters if item.get("name") == path[2]), "")
-    if tuple(path[:2]) == ("spec", "roles") and tuple(path[3:]) == ("members",):
-        return "int"
-    if tuple(path[:2]) == ("spec", "services") and tuple(path[3:]) == ("node_port",):
-        return "int"
-    return "bool" if tuple(path) == ("spec", "create_namespace") else ""
+        return next(
+            (str(one.get("type", "str")) for one in spec.get("parameters") or () if one.get("name") == path[2]), ""
+        )
+    if tuple(path[:2]) == ("spec", "roles") and tuple(path[3:4]) == ("config",) and len(path) > 4:
+        role: Any = next((one for one in spec.get("roles") or () if one.get("id") == path[2]), {})
+        file: Any = next((one for one in role.get("config_files") or () if one.get("name") == path[4]), {})
+        below: Any = file.get("data") or ({} if file.get("format", "text") != "text" else None)
+        for part in path[5:]:
+            below = below.get(part) if isinstance(below, Mapping) else None
+        return "dict" if isinstance(below, Mapping) else ""
+    return _declared_type(path)
+
+
+def _declared_type(path: Sequence[str]) -> str:
+    """The same of a place that the model declares."""
+    kind: Any = AppCluster
+    parts = list(path[1:])
+    while parts:
+        name = parts.pop(0)
+        items = [one for one in declared(kind) if one.name == name]
+        if not items or (kind is AppCluster and items[0].spec.place != path[0]):
+            return ""
+        item = items[0]
+        if item.shape == "list":
+            return "" if parts else "list"
+        if item.shape == "map":
+            if not parts:
+                return "dict"
+            parts.pop(0)
+        if not parts:
+            return "dict" if item.part or item.kind is Mapping else {int: "int", bool: "bool"}.get(item.kind, "")
+        if not item.part:
+            return ""
+        kind = item.kind
+    return ""
 
 
 def converted(value: Any, kind: str) -> Any:
-    """A text, a whole number such as 2.0, or 0 and 1, as the type that is wanted.
+    """A text, a whole number such as 2.0, or 0 and 1, as the type that is wanted; JSON as a mapping or a list.
 
     Any other value stays as it is, for the message that refuses it.
     """
@@ -92,6 +126,12 @@ def converted(value: Any, kind: str) -> Any:
         return int(text.partition(".")[0])
     if kind == "bool" and isinstance(value, (str, int)) and text in _TRUE + _FALSE:
         return text in _TRUE
+    if kind in _FORMS and isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except ValueError:
+            return value
+        return found if isinstance(found, _FORMS[kind]) else value
     return value
 
 
@@ -133,7 +173,7 @@ def _refused(further: Any, named: str, names: Mapping[str, str]) -> list[Problem
 
 
 def make_settings(
-    declared: Mapping[str, Any],
+    places: Mapping[str, Any],
     values: Mapping[str, Any],
     definition: Mapping[str, Any],
     dns_domain: str,
@@ -152,16 +192,25 @@ def make_settings(
         "spec": {"app": app, "dns_domain": dns_domain},
     }
     names = {}
-    for place in read_places(declared):
+    problems = []
+    for place in read_places(places):
         names[".".join(place.path)] = place.named
-        value = converted(values[place.variable], type_of(place.path, definition))
+        kind = type_of(place.path, definition)
+        value = converted(values[place.variable], kind)
+        if kind in _FORMS and isinstance(value, str):
+            example = "[...]" if kind == "list" else "{...}"
+            remedy = f"""On the command line: -e '{{"{place.named}": {example}}}'."""
+            problems.append(Problem(place.named, "a list" if kind == "list" else "a mapping", show(value), remedy))
+            continue
         if value is None or value == {} or (place.path[-1] == "node_port" and value == 0):
             continue
         _put(cluster, place.path, value)
+    further = converted(further, "dict")
     if further:
-        problems = _refused(further, further_name, names)
-        if problems:
-            raise AppError(problems)
+        problems += _refused(further, further_name, names)
+    if problems:
+        raise AppError(list(dict.fromkeys(problems)))
+    if further:
         for path, said in _paths(further, cluster):
             if said or path not in names:
                 names[path] = f"{further_name}.{path}"
@@ -175,3 +224,12 @@ def name_of(path: str, names: Mapping[str, str]) -> str:
         if path[:end] in names and (end == len(path) or path[end] in ".["):
             return names[path[:end]] + path[end:]
     return path
+
+
+def renamed(problem: Problem, names: Mapping[str, str]) -> Problem:
+    """A problem in which every field is called as the user calls it."""
+
+    def said(text: str) -> str:
+        return _FIELD.sub(lambda found: name_of(found.group(), names), text)
+
+    return Problem(name_of(problem.path, names), said(problem.expected), problem.found, said(problem.remedy))

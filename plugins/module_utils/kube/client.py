@@ -431,6 +431,13 @@ class KubeApi:
         query = {"fieldManager": manager, "force": "true", "dryRun": "All" if dry_run else ""}
         return self._send("PATCH", path, query, body, APPLY_PATCH)
 
+    def try_create(self, path: str, body: dict[str, t.Any], manager: str) -> dict[str, t.Any]:
+        """What the server would make of an object in the collection *path*. A dry run: nothing is made."""
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "dryRun": "All"}
+        data = json.dumps(body).encode()
+        content = self._content("POST", path, query, "create", data=data, content_type="application/json")
+        return self._parsed(path, content)
+
     def patch(
         self,
         path: str,

@@ -100,6 +100,18 @@ class Kube:
         with _reached():
             return self.api.apply(path, dict(wanted), manager, self.dry_run)
 
+    def try_create(self, wanted: Mapping[str, Any], manager: str, namespace: str) -> None:
+        """Have the server look at an object as if it were to be made in *namespace*, which there is. Makes nothing."""
+        path = self._path(wanted["apiVersion"], wanted["kind"], namespace)
+        body = {**wanted, "metadata": {**wanted["metadata"], "namespace": namespace}}
+        try:
+            with _reached():
+                self.api.try_create(path, body, manager)
+        except KubeApiError as error:
+            # One of its name is there: that is said last, once all else is good.
+            if error.reason != "AlreadyExists":
+                raise
+
     def patch(
         self,
         version: str,

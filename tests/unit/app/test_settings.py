@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.settings imp
     parse_path,
     read_places,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -126,10 +127,29 @@ def test_numbers_and_truth_values_survive_as_texts(number, truth):
     assert converted(str(number), "") == str(number)
 
 
+def test_json_of_the_command_line_becomes_a_mapping_or_a_list():
+    places = {**PLACES, "demo_tolerations": "spec.roles.node.tolerations"}
+    texts = {"demo_labels": '{"disk": "ssd"}', "demo_tolerations": '[{"operator": "Exists"}]'}
+    found = app_settings(places, {**VALUES, **texts}, DEFINITION, "cluster.local")
+    assert found["problems"] == []
+    node = found["cluster"]["spec"]["roles"]["node"]
+    assert (node["node_selector"], node["tolerations"]) == ({"disk": "ssd"}, [{"operator": "Exists"}])
+
+
+def test_fields_in_a_message_are_called_by_their_variables():
+    definition = copy.deepcopy(DEFINITION)
+    definition["spec"]["roles"][0]["memory_use"] = [{"parameter": "heap", "beside": 100}]
+    found = app_settings(PLACES, {**VALUES, "demo_memory": "300Mi"}, definition, "cluster.local")["problems"]
+    assert found == [
+        "demo_memory: expected at least 356Mi, for demo_heap, 256 MiB, and 100 MiB beside it, found '300Mi'. Raise "
+        "demo_memory, or lower demo_heap."
+    ]
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"demo_nodes": "many"}, "demo_nodes: expected a whole number, 0 or more, found 'many'"),
+        ({"demo_nodes": "many"}, "demo_nodes: expected a whole number from 0 to 150000, found 'many'"),
         ({"demo_heap": 0}, "demo_heap: expected 1 or more, found 0"),
         ({"demo_memory": "1 GB"}, "demo_memory: expected a Kubernetes quantity such as 500m or 512Mi, found '1 GB'"),
         ({"__demo_spread": "wide"}, "demo_spread: expected one of soft, hard, racks, none, found 'wide'"),
@@ -155,15 +175,22 @@ def test_numbers_and_truth_values_survive_as_texts(number, truth):
         # What both say is called by who said it.
         (
             {"demo_labels": {"a": []}, **further(node_selector={"b": "c"})},
-            "demo_labels.a: expected a text or a number, found an empty list",
+            "demo_labels.a: expected a label's value: at most 63 letters, digits, dashes",
         ),
         (
             {"demo_labels": {"a": "c"}, **further(node_selector={"b": []})},
-            "demo_settings.spec.roles.node.node_selector.b: expected a text or a number, found an empty list",
+            "demo_settings.spec.roles.node.node_selector.b: expected a label's value",
         ),
         ({"further": {"spec": "text"}}, "demo_settings.spec: expected a mapping, found 'text'"),
         ({"further": {"spec": None}}, "demo_settings.spec: expected a mapping, found nothing"),
         ({"further": {"spec": {"roles": ["node"]}}}, "demo_settings.spec.roles: expected a mapping, found a list"),
+        # Texts where mappings are meant.
+        (
+            {"demo_labels": "disk=ssd"},
+            "demo_labels: expected a mapping, found 'disk=ssd'. On the command line: -e '{\"demo_labels\": {...}}'.",
+        ),
+        ({"demo_labels": ""}, "demo_labels: expected a mapping, found ''."),
+        ({"demo_labels": "[]"}, "demo_labels: expected a mapping, found '[]'."),
         # What a role does besides goes by these variables.
         (
             {"further": {"metadata": {"name": "two"}}},
@@ -231,3 +258,23 @@ def test_every_place_of_a_role_is_one_of_its_definition_and_every_variable_its_o
         }
         assert name in known[part], place
     assert f"{role.name}_settings" in defaults
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
+@settings(deadline=3000, max_examples=60)
+@given(data=st.data())
+def test_no_value_of_a_roles_variable_crashes_anything(role, data):
+    places = yaml.safe_load((role / "vars/main.yml").read_text(encoding="utf-8"))[f"__{role.name}_places"]
+    values = dict.fromkeys(places)
+    values.update({f"{role.name}_name": "a", f"{role.name}_namespace": "b"})
+    values[data.draw(st.sampled_from(sorted(places)))] = data.draw(JSON)
+    definition = read(str(role / "files/app.yml"))[0].data
+    found = app_settings(places, values, definition, "cluster.local", data.draw(st.just({}) | JSON), "further")
+    assert all(isinstance(text, str) for text in found["problems"])

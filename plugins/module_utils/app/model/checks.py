@@ -7,10 +7,13 @@ definition, and between those of a cluster.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Callable
 
+from ...kube.quantity import quantity
+from .amounts import check_amount, check_memory, check_together, chosen
 from .reader import QUOTE, Problem, Reader, show
+from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
 from .types import (
     PARAMETER_TYPES,
     SYSTEMD_TMPFS,
@@ -24,8 +27,10 @@ from .types import (
     Parameter,
     Resources,
     Role,
+    RoleSettings,
     ServiceSettings,
     Storage,
+    VolumeSettings,
     secret_mounts,
 )
 
@@ -49,22 +54,100 @@ def _leave(reader: Reader, leave: Leave) -> None:
             reader.problem(name, "a command", "http" if step.check.http else "tcp")
 
 
+def check_texts(reader: Reader, value: Any) -> None:
+    """JSON's escapes can say half of a character, which is no text in any encoding."""
+    for text in _texts(value):
+        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
+            shown = text.encode("ascii", "backslashreplace").decode()
+            reader.problem("", "texts of whole characters", shown[:60], "An escape \\ud800 to \\udfff stands alone.")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts(key)
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+
+
 def _resources(reader: Reader, resources: Resources) -> None:
     for name, others in (("requests", resources.requests), ("limits", resources.limits)):
         for key in ("cpu", "memory"):
             if key in others:
                 own = f"{key}_{name[:-1]}"
                 reader.problem(f"{name}.{key}", f"{own} beside {name}", key, f"Set {reader.at(own)}.")
+        for key, text in others.items():
+            check_amount(reader, f"{name}.{key}", key, text)
+    for what in ("cpu", "memory"):
+        for part in ("request", "limit"):
+            check_amount(reader, f"{what}_{part}", what, getattr(resources, f"{what}_{part}"))
+
+
+def _size(reader: Reader, name: str, text: str) -> None:
+    """A size of something that is not there without any."""
+    if quantity(text) == 0:
+        reader.problem(name, "more than nothing", show(text))
+    check_amount(reader, name, "storage", text)
+
+
+def _role_settings(reader: Reader, settings: RoleSettings) -> None:
+    _size(reader, "shared_memory", settings.shared_memory)
 
 
 def _storage(reader: Reader, storage: Storage) -> None:
     if bool(storage.path) == bool(storage.paths):
         reader.problem("path", "either path or paths", "both" if storage.path else "neither")
+    _size(reader, "size", storage.size)
     if storage.block and (storage.paths or storage.populate):
         reader.problem("block", "a device at path alone", "paths or populate beside it")
 
 
+def _values(reader: Reader, operator: str, values: Sequence[str]) -> None:
+    """How many values an operator of Kubernetes' selectors compares with."""
+    if operator in ("In", "NotIn") and not values:
+        reader.problem("values", f"at least one with operator {operator}", "none")
+    if operator in ("Exists", "DoesNotExist") and values:
+        reader.problem("values", f"none with operator {operator}", ", ".join(map(show, values)))
+    if operator in ("Gt", "Lt") and not (len(values) == 1 and re.fullmatch("-?[0-9]{1,18}", values[0])):
+        found = ", ".join(map(show, values)) or "none"
+        reader.problem("values", f"one whole number in quotes with operator {operator}", found)
+
+
+def _node_field(reader: Reader, item: NodeField) -> None:
+    if len(item.values) != 1:
+        reader.problem("values", "just one", ", ".join(map(show, item.values)) or "none")
+
+
+def _node_terms(reader: Reader, terms: NodeTerms) -> None:
+    if not terms.nodeSelectorTerms:
+        reader.problem("nodeSelectorTerms", "at least one", "none")
+
+
+def _pod_term(reader: Reader, term: PodTerm) -> None:
+    for name in ("matchLabelKeys", "mismatchLabelKeys"):
+        if getattr(term, name) and term.labelSelector is None:
+            reader.problem("labelSelector", f"a selector beside {name}", "nothing")
+    for key in sorted({*term.matchLabelKeys} & {*term.mismatchLabelKeys}):
+        reader.problem("mismatchLabelKeys", "other labels than in matchLabelKeys", show(key))
+
+
+def _toleration(reader: Reader, toleration: Toleration) -> None:
+    if not toleration.key and toleration.operator != "Exists":
+        reader.problem("operator", "Exists without a key", show(toleration.operator or None),
+                       "Name the taint in key, or set operator to Exists for every taint.")  # fmt: skip
+    if toleration.operator == "Exists" and toleration.value:
+        reader.problem("value", "none with operator Exists", show(toleration.value), "Set operator to Equal.")
+    if toleration.tolerationSeconds is not None and toleration.effect != "NoExecute":
+        reader.problem("effect", "NoExecute with tolerationSeconds", show(toleration.effect or None))
+
+
 def _config_file(reader: Reader, file: ConfigFile) -> None:
+    if file.format == "properties":
+        check_properties(reader, "data", file.data)
     if file.format == "text" and file.data:
         reader.problem("data", "text in a file of format text", "a mapping", "Set format to yaml or properties.")
     if file.format != "text" and file.text:
@@ -79,7 +162,36 @@ def _config_file(reader: Reader, file: ConfigFile) -> None:
         reader.problem("source", "text or data", found, remedy)
 
 
+def check_properties(reader: Reader, where: str, data: Mapping[str, Any]) -> None:
+    """A file of properties has names and texts, and nothing below."""
+    for key, value in data.items():
+        if isinstance(value, (Mapping, list, tuple)):
+            remedy = f"Write {key}.NAME for a name of several parts." if isinstance(value, Mapping) and value else ""
+            reader.problem(f"{where}.{key}", "a text, a number, true or false", show(value), remedy)
+
+
+def check_config(reader: Reader, file: ConfigFile, value: Any) -> None:
+    """What a cluster says of a file. Raises no problem for what is no text or mapping: see its reader."""
+    where = f"config.{file.name}"
+    if not isinstance(value, Mapping) or file.format == "text":
+        return
+    if file.format == "properties":
+        check_properties(reader, where, value)
+    # The name of the file, or the one key at its top, once more: then nothing of it would be where the app looks.
+    if isinstance(value.get(file.name), Mapping) and file.name not in file.data:
+        reader.problem(f"{where}.{file.name}", f"what is in {file.name}", f"{file.name} once more",
+                       "Take out this level.")  # fmt: skip
+    for key, below in file.data.items() if len(file.data) == 1 else ():
+        inner = value.get(key)
+        if isinstance(inner, Mapping) and isinstance(below, Mapping) and key not in below and key in inner:
+            reader.problem(f"{where}.{key}.{key}", f"what is below {key} in {file.name}", f"{key} once more",
+                           "Take out this level.")  # fmt: skip
+
+
 def _parameter(reader: Reader, parameter: Parameter) -> None:
+    for name in ("minimum", "maximum"):
+        if getattr(parameter, name) is not None and parameter.type != "int":
+            reader.problem(name, "none but with type int", f"type {parameter.type}", "Remove it, or set type to int.")
     if parameter.default is not None:
         check_value(reader, "default", parameter, parameter.default)
 
@@ -99,6 +211,8 @@ def check_value(reader: Reader, where: str, parameter: Parameter, value: Any) ->
 
 
 def _api_rule(reader: Reader, rule: ApiRule) -> None:
+    if not rule.groups:
+        reader.problem("groups", "at least one", "none", 'The core group is an empty text: [""].')
     for name, values in (("resources", rule.resources), ("verbs", rule.verbs)):
         if not values:
             reader.problem(name, "at least one", "none")
@@ -128,13 +242,21 @@ CHECKS: Mapping[type, Callable[[Reader, Any], None]] = {
     ApiRule: _api_rule,
     Check: _check,
     ConfigFile: _config_file,
+    LabelRequirement: lambda reader, item: _values(reader, item.operator, item.values),
     Leave: _leave,
     LiveRole: _live_role,
+    NodeField: _node_field,
+    NodeRequirement: lambda reader, item: _values(reader, item.operator, item.values),
+    NodeTerms: _node_terms,
     Parameter: _parameter,
+    PodTerm: _pod_term,
     Resources: _resources,
     Role: _role,
+    RoleSettings: _role_settings,
     ServiceSettings: _service_settings,
     Storage: _storage,
+    Toleration: _toleration,
+    VolumeSettings: lambda reader, volume: _size(reader, "size", volume.size),
 }
 
 
@@ -142,6 +264,7 @@ def check_app(app: App, problems: list[Problem]) -> None:
     """What holds between the parts of a definition."""
     services = [service.id for service in app.services]
     roles = [role.id for role in app.roles]
+    numbers = [parameter.name for parameter in app.parameters if parameter.type == "int"]
     primary = [service.id for service in app.services if service.primary]
     top = Reader({}, "spec", problems)
     if not roles:
@@ -154,6 +277,9 @@ def check_app(app: App, problems: list[Problem]) -> None:
             top.problem("services", "a primary service in one role", f"{service.id} in {' and '.join(offering)}")
     for index, role in enumerate(app.roles):
         reader = Reader({}, f"spec.roles[{index}]", problems)
+        check_together(reader.section("resources"), chosen(role.resources, Resources()), whole=False)
+        for number, use in enumerate(role.memory_use):
+            reader.known(f"memory_use[{number}].parameter", use.parameter, numbers, "parameter of type int")
         for name in role.services:
             reader.known("services", name, services, "service")
         ports: dict[tuple[int, str], str] = {}
@@ -222,6 +348,8 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
     for role in cluster.app.roles:
         reader = Reader({}, f"spec.roles.{role.id}", problems)
         settings = cluster.roles[role.id]
+        check_together(reader.section("resources"), chosen(role.resources, settings.resources), whole=True)
+        check_memory(reader, cluster, role)
         paths: dict[str, str] = {}
         places = [("config_files", item.path) for item in role.config_files]
         places += [("storage", path) for item in role.storage for path in item.paths or (item.path,)]
@@ -248,8 +376,15 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             if getattr(settings, name) and role.guest is None:
                 reader.problem(name, f"{name} only for a role with a config package", "none",
                                "Put it into the image, a Secret or config_files.")  # fmt: skip
+    taken: dict[tuple[int | None, str], str] = {}
     for service in cluster.app.services:
         roles = cluster.app.roles_of(service.id)
+        port = cluster.services[service.id].node_port
+        other = taken.setdefault((port, service.protocol), service.id)
+        if port and other != service.id:
+            Reader({}, f"spec.services.{service.id}", problems).problem(
+                "node_port", "a node port for each service", f"{port} again, after spec.services.{other}.node_port",
+                "Set another, or leave it to Kubernetes.")  # fmt: skip
         if cluster.services[service.id].node_port and len(roles) > 1:
             Reader({}, f"spec.services.{service.id}", problems).problem(
                 "node_port", "a node port for a service of one role", " and ".join(role.id for role in roles),

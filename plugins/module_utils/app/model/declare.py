@@ -8,6 +8,8 @@ and the tables of docs/apps/definitions.md are written from the same declaration
 
 from __future__ import annotations
 
+import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
@@ -16,7 +18,8 @@ from typing import Any, Callable, TypeVar
 
 from ...kube.quantity import PATTERN as QUANTITY_PATTERN
 from ..shapes import shape
-from .reader import Reader, show
+from .kubernetes import IMAGE, PATH, Grammar
+from .reader import QUOTE, Problem, Reader, show
 
 # RFC 1123 labels. A cluster's and a role's name are joined into names of Services and pods, which
 # end in an ordinal and carry a hash in a label of 63 characters: 40 and 20 leave room for both.
@@ -38,6 +41,8 @@ class Spec:
     pattern: str = ""
     what: str = ""
     longest: int = 0
+    # Of a mapping: what its keys have to be.
+    keys: Grammar | None = None
     # The text is to be in quotes: a number is something else in YAML, or a mistake.
     quoted: bool = False
     minimum: int | None = None
@@ -47,12 +52,14 @@ class Spec:
     key: str = ""
     # The fields of the part are among those of the object that holds it.
     inline: bool = False
-    # A part that is there without a value is read as an empty one.
+    # A part, or an amount of a mapping, that is there without a value is read as an empty one.
     null: bool = False
     # ``metadata`` or ``spec``, of what is a document.
     place: str = "spec"
     # The type in the document, where it is another.
     form: str = ""
+    # A class by whose fields the value, or each item, is read, though it stays as it is written.
+    like: type | None = None
 
 
 def spec(
@@ -62,6 +69,7 @@ def spec(
     pattern: str = "",
     what: str = "",
     longest: int = 0,
+    keys: Grammar | None = None,
     quoted: bool = False,
     minimum: int | None = None,
     maximum: int | None = None,
@@ -71,13 +79,35 @@ def spec(
     null: bool = False,
     place: str = "spec",
     form: str = "",
+    like: type | None = None,
 ) -> dict[str, Spec]:
     """The metadata of a dataclass' field: see ``Spec``."""
     return {
         "spec": Spec(
-            meaning, without, pattern, what, longest, quoted, minimum, maximum, choices, key, inline, null, place, form
+            meaning,
+            without,
+            pattern,
+            what,
+            longest,
+            keys,
+            quoted,
+            minimum,
+            maximum,
+            choices,
+            key,
+            inline,
+            null,
+            place,
+            form,
+            like,
         )
     }
+
+
+def text(grammar: Grammar, meaning: str, without: str = "", *, empty: bool = False, **more: Any) -> dict[str, Spec]:
+    """A text, or texts, of a grammar; with *empty* also an empty text, which says nothing. *more*: see ``Spec``."""
+    pattern = f"({grammar.pattern})?" if empty else grammar.pattern
+    return spec(meaning, without, pattern=pattern, what=grammar.what, **more)
 
 
 def named(meaning: str, longest: int = 40, place: str = "spec") -> dict[str, Spec]:
@@ -87,13 +117,18 @@ def named(meaning: str, longest: int = 40, place: str = "spec") -> dict[str, Spe
 
 
 def absolute(meaning: str, without: str = "") -> dict[str, Spec]:
-    return spec(meaning, without, pattern="/.*", what="an absolute path")
+    return text(PATH, meaning, without)
 
 
-def amount(meaning: str, without: str = "", needed: bool = False) -> dict[str, Spec]:
+def image(meaning: str, without: str) -> dict[str, Spec]:
+    return text(IMAGE, meaning, without, empty=True)
+
+
+def amount(meaning: str, without: str = "", needed: bool = False, keys: Grammar | None = None) -> dict[str, Spec]:
     """A Kubernetes quantity, or a mapping to quantities. An empty text is none, and refused where one is *needed*."""
     pattern = QUANTITY_PATTERN if needed else f"({QUANTITY_PATTERN})?"
-    return spec(meaning, without, pattern=pattern, what="a Kubernetes quantity such as 500m or 512Mi")
+    what = "a Kubernetes quantity such as 500m or 512Mi"
+    return spec(meaning, without, pattern=pattern, what=what, keys=keys, null=keys is not None)
 
 
 def location(meaning: str) -> dict[str, Spec]:
@@ -132,8 +167,9 @@ def declared(kind: type) -> tuple[Field, ...]:
     for item in fields(kind):
         says: Spec = item.metadata["spec"]
         of = shape(kind, says.form or str(item.type))
+        form = "one" if says.like and of.form == "map" else of.form
         default = item.default if item.default_factory is MISSING else item.default_factory()
-        result.append(Field(item.name, says, of.form, of.kind, of.optional, default))
+        result.append(Field(item.name, says, form, says.like or of.kind, of.optional, default))
     return tuple(result)
 
 
@@ -184,40 +220,29 @@ class Builder:
             return self._part(item)
         field, says = item.name, item.spec
         if item.shape == "map":
-            if item.kind is not str:
-                return lambda reader, default: reader.mapping(field)
-            if says.pattern:
-                return lambda reader, default: {
-                    str(key): part.text(str(key), "", says.pattern, says.what)
-                    for part in [reader.section(field)]
-                    for key in part.data
-                }
-            return lambda reader, default: reader.texts(field)
+            return lambda reader, default: _mapping(reader, item)
         if item.shape == "list":
             if item.kind is not str:
-                return lambda reader, default: tuple(reader.items(field))
+                return lambda reader, default: tuple(_plain(reader, field, reader.items(field), []))
             return lambda reader, default: _strings(reader, item, default)
-        if item.kind is str and says.choices:
-            return lambda reader, default: reader.choice(field, says.choices, default)
         if item.kind is str:
-            return lambda reader, default: reader.text(
-                field, None if default is MISSING else default, says.pattern, says.what, says.longest, says.quoted
-            )
+            return lambda reader, default: _text(reader, item, default)
         if item.kind is bool:
             return lambda reader, default: reader.boolean(field, default)
         if item.kind is int:
             low = -(2**62) if says.minimum is None else says.minimum
-            return lambda reader, default: reader.integer(
-                field, 0 if default is MISSING else default, low, says.maximum
-            )
+            return lambda reader, default: _integer(reader, item, default, low)
         if hasattr(item.kind, "parse"):
             return lambda reader, default: _parsed(reader, item, default)
-        return lambda reader, default: reader.raw(field, default)
+        return lambda reader, default: _plain(reader, field, reader.raw(field, default), None)
 
     def _part(self, item: Field) -> Read:
         field, kind = item.name, item.kind
+        if item.spec.like:
+            return lambda reader, default: self._alike(reader, item)
 
         def every(reader: Reader, default: Any) -> dict[str, Any]:
+            _check_keys(reader, item, reader.mapping(field))
             return {
                 str(key): self.complete(kind, Reader(value, reader.at(f"{field}.{key}"), reader.problems))
                 for key, value in reader.mapping(field).items()
@@ -236,17 +261,101 @@ class Builder:
             return lambda reader, default: self.build(kind, reader)
         return one
 
+    def _alike(self, reader: Reader, item: Field) -> Any:
+        """What is written, once it is read like another class. What has problems is not used."""
+        before = len(reader.problems)
+        if item.shape == "list":
+            reader.each(item.name, lambda part: self.build(item.kind, part), item.spec.key)
+            return tuple(reader.items(item.name)) if len(reader.problems) == before else ()
+        self.complete(item.kind, reader.section(item.name))
+        return reader.mapping(item.name) if len(reader.problems) == before else {}
+
+
+def _check_keys(reader: Reader, item: Field, values: Mapping[str, Any]) -> None:
+    grammar = item.spec.keys
+    for key in values:
+        if grammar and not (isinstance(key, str) and re.fullmatch(grammar.pattern, key)):
+            found = show(key) if isinstance(key, str) else f"{show(key)}, which is no text"
+            reader.problem(item.name, grammar.what, found, "" if isinstance(key, str) else QUOTE)
+
+
+def _mapping(reader: Reader, item: Field) -> Mapping[str, Any]:
+    field, says = item.name, item.spec
+    if item.kind is not str:
+        found = _plain(reader, field, reader.mapping(field), {})
+        _check_keys(reader, item, found)
+        return found
+    values = reader.mapping(field)
+    _check_keys(reader, item, values)
+    if not says.pattern:
+        return reader.texts(field)
+    result = {}
+    for key, value in values.items():
+        if value is None and not says.null:
+            reader.problem(f"{field}.{key}", "a text", "nothing", 'Write "" for an empty one.')
+            continue
+        part = Reader({str(key): value}, reader.at(field), reader.problems)
+        result[str(key)] = _one_text(part, str(key), "", says)
+    return result
+
+
+def _one_text(reader: Reader, name: str, default: str | None, says: Spec) -> str:
+    return reader.text(name, default, says.pattern, says.what, says.longest, says.quoted)
+
+
+def _text(reader: Reader, item: Field, default: Any) -> str:
+    """A text. One that has to be one of several may be empty where nothing is what it is without it."""
+    says = item.spec
+    if says.choices and default is not MISSING:
+        return "" if default == "" == reader.raw(item.name, "") else reader.choice(item.name, says.choices, default)
+    value = _one_text(reader, item.name, None if default is MISSING else default, says)
+    if value and says.choices and value not in says.choices:
+        reader.problem(item.name, "one of " + ", ".join(says.choices), show(value))
+    return value
+
+
+def _integer(reader: Reader, item: Field, default: Any, low: int) -> int | None:
+    if default is MISSING and reader.raw(item.name) is None:
+        span = f"from {low} to {item.spec.maximum}" if item.spec.maximum is not None else f"{low} or more"
+        reader.problem(item.name, f"a whole number {span}", "nothing", f"Set {reader.at(item.name)}.")
+        return 0
+    return reader.integer(item.name, 0 if default is MISSING else default, low, item.spec.maximum)
+
 
 def _strings(reader: Reader, item: Field, default: Any) -> tuple[str, ...]:
     if default and reader.raw(item.name) is None:
         return tuple(default)
+    says = item.spec
     values = reader.strings(item.name)
     for value in values:
-        if item.spec.choices and value not in item.spec.choices:
-            reader.problem(item.name, "some of " + ", ".join(item.spec.choices), show(value))
-        if item.spec.pattern and not re.fullmatch(item.spec.pattern, value):
-            reader.problem(item.name, item.spec.what, show(value))
+        if says.choices and value not in says.choices:
+            written = (value, value.upper().removeprefix("CAP_"))
+            close = [one for each in written for one in difflib.get_close_matches(each, says.choices, 1)]
+            expected = says.what or "some of " + ", ".join(says.choices)
+            reader.problem(item.name, expected, show(value), f"Did you mean {close[0]}?" if close else "")
+        if says.pattern and not re.fullmatch(says.pattern, value):
+            reader.problem(item.name, says.what, show(value))
     return values
+
+
+def _plain(reader: Reader, name: str, value: Any, default: Any) -> Any:
+    """Data of any form, as JSON can hold it. What YAML makes besides that arrives as something else."""
+    for where, expected, found in _odd(value, name):
+        reader.problems.append(Problem(reader.at(where), expected, found, QUOTE))
+        value = default
+    return value
+
+
+def _odd(value: Any, where: str) -> list[tuple[str, str, str]]:
+    """What JSON cannot hold of a value: where, what is expected, what was found."""
+    if isinstance(value, Mapping):
+        keys = [(where, "texts as keys", f"{show(key)}, which is no text") for key in value if not isinstance(key, str)]
+        return keys + [one for key, item in value.items() for one in _odd(item, f"{where}.{key}")]
+    if isinstance(value, (list, tuple)):
+        return [one for index, item in enumerate(value) for one in _odd(item, f"{where}[{index}]")]
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value)):
+        return []
+    return [(where, "a text, a number, true or false", f"{value} ({type(value).__name__})")]
 
 
 def _parsed(reader: Reader, item: Field, default: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .checks import CHECKS, check_app, check_cluster, check_value
+from .checks import CHECKS, check_app, check_cluster, check_config, check_texts, check_value
 from .declare import Builder
 from .reader import AppError, Problem, Reader, show
 from .types import API_VERSION, App, AppCluster, Role, RoleSettings, Service, ServiceSettings, Storage, VolumeSettings
@@ -32,6 +32,7 @@ def load_app(document: Any) -> App:
     """Read an app definition (``kind: App``). Raises AppError with every problem."""
     problems: list[Problem] = []
     reader = Reader(document, "", problems)
+    check_texts(reader, document)
     meta = _head(reader, "App")
     spec = reader.section("spec")
     app = App(**BUILDER.values(App, meta, {}, "metadata"), **BUILDER.values(App, spec, {}))
@@ -56,6 +57,7 @@ def _volumes(reader: Reader, role: Role) -> dict[str, Storage]:
             size = BUILDER.field(VolumeSettings, "size", section, "") or usual.size
             kind = BUILDER.field(VolumeSettings, "storage_class", section, usual.storage_class)
             storage[name] = replace(usual, size=size, storage_class=kind)
+            BUILDER.checks[VolumeSettings](section, VolumeSettings(size, kind))
             section.done()
     return storage
 
@@ -63,12 +65,14 @@ def _volumes(reader: Reader, role: Role) -> dict[str, Storage]:
 def _config(reader: Reader, role: Role) -> Mapping[str, Any]:
     """What a cluster says of the files of a role, each in the file's own form."""
     files = {item.name: item for item in role.config_files}
-    config = reader.mapping("config")
+    config: Mapping[str, Any] = BUILDER.field(RoleSettings, "config", reader, {})
     for name, value in config.items():
         reader.known("config", str(name), tuple(files), "configuration file")
         if name in files and isinstance(value, Mapping) != (files[name].format != "text"):
             expected = "a text" if files[name].format == "text" else "a mapping to merge"
             reader.problem(f"config.{name}", expected, show(value))
+        elif name in files:
+            check_config(reader, files[name], value)
     return config
 
 
@@ -104,6 +108,7 @@ def load_cluster(document: Any, app: App) -> AppCluster:
     """Read a cluster's settings (``kind: AppCluster``) for an app. Raises AppError with every problem."""
     problems: list[Problem] = []
     reader = Reader(document, "", problems)
+    check_texts(reader, document)
     meta = _head(reader, "AppCluster")
     spec = reader.section("spec")
     named = spec.text("app", app.name)

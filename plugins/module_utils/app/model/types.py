@@ -14,7 +14,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .declare import LABEL, absolute, amount, location, named, octal, spec
+from .declare import LABEL, absolute, amount, image, location, named, octal, spec, text
+from .kubernetes import (
+    ANNOTATION_NAME,
+    CAPABILITIES,
+    DATA_KEY,
+    ENV_NAME,
+    FIELD,
+    FILE_NAME,
+    INT32,
+    LABEL_NAME,
+    LABEL_VALUE,
+    MAX_PODS,
+    OWN_LABEL_NAME,
+    PORT_NAME,
+    RESOURCE_NAME,
+    SUBDOMAIN,
+    SUBDOMAIN_TEMPLATE,
+    URL_PATH,
+)
+from .scheduling import Affinity, Toleration
 
 API_VERSION = "bigdata.baremetal/v1alpha1"
 CONTROLLERS = ("StatefulSet", "Deployment", "ReplicationController", "DaemonSet")
@@ -28,7 +47,7 @@ NODE_PORTS = (30000, 32767)
 # What an image's systemd wants in memory, for its run-time state (systemd's container interface).
 SYSTEMD_TMPFS = ("/run", "/run/lock", "/tmp")
 PARAMETER_TYPES = {"str": str, "int": int, "bool": bool, "dict": dict, "list": list}
-_CARDINALITY = re.compile(r"(\d+)(\+|-(\d+))?")
+_CARDINALITY = re.compile(r"([0-9]{1,6})(\+|-([0-9]{1,6}))?")
 
 
 @dataclass(frozen=True)
@@ -44,6 +63,8 @@ class Cardinality:
         if not match:
             raise ValueError(text)
         low = int(match.group(1))
+        if max(low, int(match.group(3) or 0)) > MAX_PODS:
+            raise ValueError(text)
         if not match.group(2):
             return cls(low, low)
         if match.group(2) == "+":
@@ -66,7 +87,7 @@ class Cardinality:
 class Service:
     """A port that members of one or several roles listen on, and how it is offered."""
 
-    id: str = field(metadata=named("Id, and name of the port.", 15))
+    id: str = field(metadata=text(PORT_NAME, "Id, and name of the port.", longest=15))
     port: int = field(metadata=spec("Port number.", minimum=1, maximum=65535))
     protocol: str = field(default="TCP", metadata=spec("Transport protocol.", choices=("TCP", "UDP")))
     scheme: str = field(
@@ -108,10 +129,8 @@ class Service:
 class HttpCheck:
     """A GET on a member's port, with https where the service's scheme is https."""
 
-    service: str = field(metadata=spec("Id of a service that the asked role offers.", quoted=True))
-    path: str = field(
-        default="/", metadata=spec("Path of the request.", pattern="/.*", what="a path that starts with /")
-    )
+    service: str = field(metadata=text(PORT_NAME, "Id of a service that the asked role offers.", quoted=True))
+    path: str = field(default="/", metadata=text(URL_PATH, "Path of the request."))
     json: str = field(
         default="", metadata=spec("The field of the JSON answer that counts, by dots.", "the whole answer")
     )
@@ -139,10 +158,12 @@ class Probe:
     """A check by the kubelet. Times are in seconds."""
 
     check: Check = field(metadata=spec("What is asked.", inline=True))
-    initial_delay: int = field(default=0, metadata=spec("Seconds before the first probe.", minimum=0))
-    period: int = field(default=10, metadata=spec("Seconds between two probes.", minimum=1))
-    timeout: int = field(default=5, metadata=spec("Seconds for an answer.", minimum=1))
-    failures: int = field(default=3, metadata=spec("Failures in a row after which the probe has failed.", minimum=1))
+    initial_delay: int = field(default=0, metadata=spec("Seconds before the first probe.", minimum=0, maximum=INT32))
+    period: int = field(default=10, metadata=spec("Seconds between two probes.", minimum=1, maximum=INT32))
+    timeout: int = field(default=5, metadata=spec("Seconds for an answer.", minimum=1, maximum=INT32))
+    failures: int = field(
+        default=3, metadata=spec("Failures in a row after which the probe has failed.", minimum=1, maximum=INT32)
+    )
 
 
 @dataclass(frozen=True)
@@ -242,14 +263,10 @@ class Storage:
         default="", metadata=absolute("Where it is mounted; of a block volume, the device.", "`paths` is required")
     )
     size: str = field(default="1Gi", metadata=amount("Size in bytes, a Kubernetes quantity.", needed=True))
-    storage_class: str = field(default="", metadata=spec("Storage class.", "the default one"))
+    storage_class: str = field(default="", metadata=text(SUBDOMAIN, "Storage class.", "the default one", empty=True))
     paths: tuple[str, ...] = field(
         default=(),
-        metadata=spec(
-            "Several directories that lie beside each other on the volume, in place of `path`.",
-            pattern=r"/(.|\n)*",
-            what="absolute paths",
-        ),
+        metadata=absolute("Several directories that lie beside each other on the volume, in place of `path`."),
     )
     populate: bool = field(
         default=False,
@@ -262,9 +279,7 @@ class Storage:
 class ConfigFile:
     """A file that members read. When it changes, they restart one by one."""
 
-    name: str = field(
-        metadata=spec("Name of the file, by which a cluster changes it.", pattern="[-._a-zA-Z0-9]+", what="a file name")
-    )
+    name: str = field(metadata=text(FILE_NAME, "Name of the file, by which a cluster changes it."))
     path: str = field(metadata=absolute("Absolute path of the file."))
     format: str = field(
         default="text",
@@ -299,11 +314,11 @@ class Resources:
     )
     requests: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=amount("Requests for anything but CPU and memory, by name of the resource."),
+        metadata=amount("Requests for anything but CPU and memory, by name of the resource.", keys=RESOURCE_NAME),
     )
     limits: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=amount("Limits for anything but CPU and memory, such as `nvidia.com/gpu`."),
+        metadata=amount("Limits for anything but CPU and memory, such as `nvidia.com/gpu`.", keys=RESOURCE_NAME),
     )
 
 
@@ -311,17 +326,28 @@ class Resources:
 class Security:
     """What a member's container may do. Without it: nothing, as a user who is not root, with a read-only root."""
 
-    run_as_user: int | None = field(default=None, metadata=spec("Number of the user.", "the image's", minimum=1))
-    run_as_group: int | None = field(default=None, metadata=spec("Number of the group.", "the image's", minimum=1))
-    fs_group: int | None = field(default=None, metadata=spec("Number of the group that owns volumes.", minimum=1))
+    run_as_user: int | None = field(
+        default=None, metadata=spec("Number of the user.", "the image's", minimum=1, maximum=INT32)
+    )
+    run_as_group: int | None = field(
+        default=None, metadata=spec("Number of the group.", "the image's", minimum=1, maximum=INT32)
+    )
+    fs_group: int | None = field(
+        default=None, metadata=spec("Number of the group that owns volumes.", minimum=1, maximum=INT32)
+    )
     run_as_root: bool = field(default=False, metadata=spec("Run as the user that the image names, who may be root."))
     privileged: bool = field(default=False, metadata=spec("May do on its host whatever root may."))
     read_only_root: bool = field(default=True, metadata=spec("The image's files cannot be changed."))
     writable_paths: tuple[str, ...] = field(
-        default=(), metadata=spec("Directories that are writable, empty at each start.")
+        default=(), metadata=absolute("Directories that are writable, empty at each start.")
     )
     capabilities: tuple[str, ...] = field(
-        default=(), metadata=spec("Linux capabilities besides none, such as NET_BIND_SERVICE.")
+        default=(),
+        metadata=spec(
+            "Linux capabilities besides none, such as NET_BIND_SERVICE.",
+            choices=CAPABILITIES,
+            what="Linux capabilities without CAP_, such as NET_BIND_SERVICE",
+        ),
     )
 
 
@@ -329,8 +355,10 @@ class Security:
 class SecretKey:
     """One value of an existing Secret of the namespace."""
 
-    secret: str = field(metadata=spec("Name of the Secret. May contain placeholders such as `$(cluster.name)`."))
-    key: str = field(metadata=spec("Key in the Secret."))
+    secret: str = field(
+        metadata=text(SUBDOMAIN_TEMPLATE, "Name of the Secret. May contain placeholders such as `$(cluster.name)`.")
+    )
+    key: str = field(metadata=text(DATA_KEY, "Key in the Secret."))
 
 
 @dataclass(frozen=True)
@@ -338,7 +366,9 @@ class SecretMount:
     """An existing Secret, mounted as a directory with one file for each of its keys."""
 
     id: str = field(metadata=named("Id, by which a cluster may replace a Secret of the definition.", 20))
-    secret: str = field(metadata=spec("Name of the Secret. May contain placeholders such as `$(cluster.name)`."))
+    secret: str = field(
+        metadata=text(SUBDOMAIN_TEMPLATE, "Name of the Secret. May contain placeholders such as `$(cluster.name)`.")
+    )
     path: str = field(metadata=absolute("Absolute path of the directory."))
     mode: str = field(default="0440", metadata=octal("Octal mode of the files, in quotes."))
 
@@ -347,7 +377,7 @@ class SecretMount:
 class ClaimMount:
     """An existing volume claim that every member of the role mounts."""
 
-    claim: str = field(metadata=spec("Name of the PersistentVolumeClaim."))
+    claim: str = field(metadata=text(SUBDOMAIN, "Name of the PersistentVolumeClaim."))
     path: str = field(metadata=absolute("Where it is mounted."))
     read_only: bool = field(default=False, metadata=spec("Members cannot write."))
 
@@ -406,7 +436,9 @@ class GuestApp:
 class ApiRule:
     """Objects of the Kubernetes API, of the cluster's own namespace, that members may use."""
 
-    groups: tuple[str, ...] = field(default=(), metadata=spec("API groups; an empty text is the core group."))
+    groups: tuple[str, ...] = field(
+        default=(), metadata=spec("API groups; an empty text is the core group.", "one is required")
+    )
     resources: tuple[str, ...] = field(
         default=(), metadata=spec("Kinds of objects, in the plural, by name.", "one is required")
     )
@@ -442,6 +474,17 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class MemoryUse:
+    """What a member takes of its memory by a parameter. All of them together have to fit into `memory_limit`."""
+
+    parameter: str = field(metadata=spec("Name of a parameter of type int, in MiB, such as a Java heap.", quoted=True))
+    beside: int = field(
+        default=0,
+        metadata=spec("MiB that are needed beside it at least, whatever its value.", minimum=0, maximum=INT32),
+    )
+
+
+@dataclass(frozen=True)
 class Role:
     """Members of one kind."""
 
@@ -459,14 +502,14 @@ class Role:
     controller: str = field(
         default="StatefulSet", metadata=spec("Kind of the Kubernetes controller.", choices=CONTROLLERS)
     )
-    image: str = field(default="", metadata=spec("Image. A cluster may name another.", "a cluster has to name one"))
+    image: str = field(default="", metadata=image("Image. A cluster may name another.", "a cluster has to name one"))
     command: tuple[str, ...] = field(
         default=(), metadata=spec("Entry point. Placeholders are replaced.", "the image's")
     )
     args: tuple[str, ...] = field(default=(), metadata=spec("Arguments. Placeholders are replaced.", "the image's"))
     services: tuple[str, ...] = field(default=(), metadata=spec("Ids of the services that members offer."))
     env: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Environment variables. Placeholders are replaced.")
+        default_factory=dict, metadata=spec("Environment variables. Placeholders are replaced.", keys=ENV_NAME)
     )
     config_files: tuple[ConfigFile, ...] = field(
         default=(), metadata=spec("[Files](#configuration-files) that members read.", key="name")
@@ -475,6 +518,10 @@ class Role:
     resources: Resources = field(
         default_factory=Resources,
         metadata=spec("What a member asks of its host, and may use at most: [resources](#resources).", "not limited"),
+    )
+    memory_use: tuple[MemoryUse, ...] = field(
+        default=(),
+        metadata=spec("What [fits](#resources) into the memory limit, or is refused.", key="parameter"),
     )
     probes: Probes = field(
         default_factory=Probes, metadata=spec("What the kubelet asks of the container: [probes](#checks-and-probes).")
@@ -508,7 +555,7 @@ class Role:
         metadata=spec("Members start and stop one by one, in the order of their numbers. Only for a StatefulSet."),
     )
     termination_grace_seconds: int = field(
-        default=30, metadata=spec("Seconds that a member may take to stop.", minimum=1)
+        default=30, metadata=spec("Seconds that a member may take to stop.", minimum=1, maximum=INT32)
     )
     pre_stop: tuple[str, ...] = field(
         default=(),
@@ -535,11 +582,18 @@ class Role:
     )
     env_fields: Mapping[str, str] = field(
         default_factory=dict,
-        metadata=spec("Environment variables from the pod's own fields (downward API): `NAME: status.podIP`."),
+        metadata=text(
+            FIELD,
+            "Environment variables from the pod's own fields (downward API): `NAME: status.podIP`.",
+            keys=ENV_NAME,
+        ),
     )
     secret_env: Mapping[str, SecretKey] = field(
         default_factory=dict,
-        metadata=spec("Environment variables from existing [Secrets](#secrets): `NAME: {secret: SECRET, key: KEY}`."),
+        metadata=spec(
+            "Environment variables from existing [Secrets](#secrets): `NAME: {secret: SECRET, key: KEY}`.",
+            keys=ENV_NAME,
+        ),
     )
     secrets: tuple[SecretMount, ...] = field(
         default=(), metadata=spec("Existing [Secrets](#secrets) that members mount as directories.", key="id")
@@ -613,7 +667,7 @@ class VolumeSettings:
     """What a cluster chooses of a volume of the definition. Fixed once members live."""
 
     size: str = field(default="", metadata=amount("Size in bytes, a Kubernetes quantity.", "the definition's"))
-    storage_class: str = field(default="", metadata=spec("Storage class.", "the definition's"))
+    storage_class: str = field(default="", metadata=text(SUBDOMAIN, "Storage class.", "the definition's", empty=True))
 
 
 @dataclass(frozen=True)
@@ -621,9 +675,11 @@ class RoleSettings:
     """What a cluster says about a role; the rest is as in the definition."""
 
     members: int = field(
-        metadata=spec("Number of members, within the role's cardinality.", "its smallest number", minimum=0)
+        metadata=spec(
+            "Number of members, within the role's cardinality.", "its smallest number", minimum=0, maximum=MAX_PODS
+        )
     )
-    image: str = field(default="", metadata=spec("Image.", "the definition's"))
+    image: str = field(default="", metadata=image("Image.", "the definition's"))
     resources: Resources = field(
         default_factory=Resources,
         metadata=spec("[Resources](#resources), in place of the definition's.", "the definition's"),
@@ -631,7 +687,8 @@ class RoleSettings:
     env: Mapping[str, str] = field(
         default_factory=dict,
         metadata=spec(
-            "Further environment variables, and other values of those in the definition. Placeholders are replaced."
+            "Further environment variables, and other values of those in the definition. Placeholders are replaced.",
+            keys=ENV_NAME,
         ),
     )
     config: Mapping[str, Any] = field(
@@ -651,12 +708,15 @@ class RoleSettings:
         ),
     )
     node_selector: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Labels of the nodes on which members run.")
+        default_factory=dict,
+        metadata=text(LABEL_VALUE, "Labels of the nodes on which members run.", keys=LABEL_NAME),
     )
     tolerations: tuple[Mapping[str, Any], ...] = field(
-        default=(), metadata=spec("Kubernetes tolerations, as they are.")
+        default=(), metadata=spec("Kubernetes [tolerations](#tolerations-and-affinity).", like=Toleration)
     )
-    affinity: Mapping[str, Any] = field(default_factory=dict, metadata=spec("Kubernetes affinity, as it is."))
+    affinity: Mapping[str, Any] = field(
+        default_factory=dict, metadata=spec("Kubernetes [affinity](#tolerations-and-affinity).", like=Affinity)
+    )
     spread: str = field(
         default="soft",
         metadata=spec(
@@ -666,7 +726,8 @@ class RoleSettings:
         ),
     )
     secret_env: Mapping[str, SecretKey] = field(
-        default_factory=dict, metadata=spec("Environment variables from existing [Secrets](#secrets).")
+        default_factory=dict,
+        metadata=spec("Environment variables from existing [Secrets](#secrets).", keys=ENV_NAME),
     )
     secrets: tuple[SecretMount, ...] = field(
         default=(),
@@ -681,7 +742,10 @@ class RoleSettings:
         default="", metadata=amount("Size of `/dev/shm` in bytes, a Kubernetes quantity.", "the runtime's")
     )
     service_account: str = field(
-        default="", metadata=spec("An existing ServiceAccount, whose token members have.", "the cluster's own")
+        default="",
+        metadata=text(
+            SUBDOMAIN, "An existing ServiceAccount, whose token members have.", "the cluster's own", empty=True
+        ),
     )
     volumes: tuple[ClaimMount, ...] = field(
         default=(), metadata=spec("Existing [claims](#volumes) that members mount.", key="path")
@@ -692,15 +756,18 @@ class RoleSettings:
             "[Files](#config-packages) that members fetch. Only for a role with a config package.", key="path"
         ),
     )
-    pod_labels: Mapping[str, str] = field(default_factory=dict, metadata=spec("Further labels of the role's pods."))
+    pod_labels: Mapping[str, str] = field(
+        default_factory=dict, metadata=text(LABEL_VALUE, "Further labels of the role's pods.", keys=OWN_LABEL_NAME)
+    )
     pod_annotations: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further annotations of the role's pods.")
+        default_factory=dict, metadata=spec("Further annotations of the role's pods.", keys=ANNOTATION_NAME)
     )
     service_labels: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further labels of the role's client Services.")
+        default_factory=dict,
+        metadata=text(LABEL_VALUE, "Further labels of the role's client Services.", keys=OWN_LABEL_NAME),
     )
     service_annotations: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further annotations of the role's client Services.")
+        default_factory=dict, metadata=spec("Further annotations of the role's client Services.", keys=ANNOTATION_NAME)
     )
 
 
@@ -721,9 +788,9 @@ class ServiceSettings:
 class Connections:
     """Objects of the namespace of which guest-configured members are told."""
 
-    clusters: tuple[str, ...] = field(default=(), metadata=spec("Names of other app clusters."))
-    configmaps: tuple[str, ...] = field(default=(), metadata=spec("Names of ConfigMaps."))
-    secrets: tuple[str, ...] = field(default=(), metadata=spec("Names of Secrets."))
+    clusters: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of other app clusters."))
+    configmaps: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of ConfigMaps."))
+    secrets: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of Secrets."))
 
 
 @dataclass(frozen=True)
@@ -752,17 +819,18 @@ class AppCluster:
         default_factory=dict, metadata=spec("Values of the definition's parameters, by name.", "their defaults")
     )
     labels: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further labels of all its objects.", place="metadata")
+        default_factory=dict,
+        metadata=text(LABEL_VALUE, "Further labels of all its objects.", keys=OWN_LABEL_NAME, place="metadata"),
     )
     connections: Connections = field(
         default_factory=Connections,
         metadata=spec("Objects of the namespace of which [guests](#config-packages) are told."),
     )
     image_pull_secrets: tuple[str, ...] = field(
-        default=(), metadata=spec("Names of Secrets with credentials for registries.")
+        default=(), metadata=text(SUBDOMAIN, "Names of Secrets with credentials for registries.")
     )
     create_namespace: bool = field(default=True, metadata=spec("Make the namespace where there is none."))
-    dns_domain: str = field(default="cluster.local", metadata=spec("DNS domain of the Kubernetes cluster."))
+    dns_domain: str = field(default="cluster.local", metadata=text(SUBDOMAIN, "DNS domain of the Kubernetes cluster."))
 
 
 def secret_mounts(role: Role, settings: RoleSettings) -> list[SecretMount]:

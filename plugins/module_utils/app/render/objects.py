@@ -17,6 +17,7 @@ from typing import Any
 from ...labels import ANNOTATION_FIXED, ANNOTATION_TEMPLATE
 from ..compare import identity
 from ..contract import RoleContract
+from ..model.kubernetes import MAX_ANNOTATIONS, MAX_DATA, MAX_LABEL, MAX_OBJECT
 from ..model.reader import AppError, Problem
 from ..model.types import AppCluster, Role
 from .contract import role_contract
@@ -89,6 +90,8 @@ def stages(cluster: AppCluster, agent: Mapping[str, str] | None = None) -> list[
         contract = role_contract(cluster, role, values, template["metadata"]["annotations"][ANNOTATION_TEMPLATE])
         result.append(Stage(role.id, objects if number else _shared_objects(cluster, agent) + objects, contract))
     _refuse_same_names(cluster, values, [item for stage in result for item in stage.objects])
+    for stage in result:
+        _refuse_large(stage)
     return result
 
 
@@ -110,6 +113,13 @@ def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: 
             remedy = "Rename one of the roles or services that make this name."
             raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
         seen.add(name)
+        length = len(item["metadata"]["name"])
+        if item["kind"] == "Service" and length > MAX_LABEL:
+            found = f"{length} in {item['metadata']['name']}"
+            remedy = "Shorten the name of the cluster, the role or the service."
+            raise AppError(
+                [Problem("metadata.name", f"names of Services of at most {MAX_LABEL} characters", found, remedy)]
+            )
     for role in cluster.app.roles:
         # Kubernetes would take the claim and leave out the other without a word.
         others = {volume["name"] for volume in pod_volumes(cluster, role, values)}
@@ -117,6 +127,26 @@ def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: 
             if volume.id in others:
                 raise AppError([Problem(f"spec.roles.{role.id}.storage", "an id that no volume of the engine has",
                                         volume.id, "Rename the volume.")])  # fmt: skip
+
+
+def _refuse_large(stage: Stage) -> None:
+    """What an API server stores has an end."""
+    where = f"spec.roles.{stage.role}"
+    problems = []
+    for item in stage.objects:
+        for part in (item, (item.get("spec") or {}).get("template") or {}):
+            notes = (part.get("metadata") or {}).get("annotations") or {}
+            size = sum(len(key.encode()) + len(value.encode()) for key, value in notes.items())
+            if size > MAX_ANNOTATIONS:
+                problems.append(Problem(where, f"annotations of at most {MAX_ANNOTATIONS} bytes together",
+                                        f"{size} in {identity(item)}", "Shorten them."))  # fmt: skip
+        # Files are counted where they are written; what else is long stands in the controller, which comes last.
+        size = len(json.dumps(item)) if item is stage.objects[-1] else 0
+        if size > MAX_OBJECT:
+            problems.append(Problem(where, f"texts that make objects of at most {MAX_OBJECT} bytes",
+                                    f"{size} in {identity(item)}", "Put long texts into config_files."))  # fmt: skip
+    if problems:
+        raise AppError(problems)
 
 
 def start_order(cluster: AppCluster) -> list[Role]:
@@ -189,6 +219,14 @@ def _configuration(cluster: AppCluster, role: Role, contents: Mapping[str, str])
     plain = {item.name: contents[item.name] for item in role.config_files if not item.secret}
     secret = {item.name: contents[item.name] for item in role.config_files if item.secret}
     name = workload_name(cluster, role)
+    for files in (plain, secret):
+        sizes = {file: len(text.encode()) for file, text in files.items()}
+        if sum(sizes.values()) > MAX_DATA:
+            found = f"{sum(sizes.values())}: " + ", ".join(f"{file} {size}" for file, size in sizes.items())
+            remedy = "Put what is large into the image or a volume."
+            raise AppError(
+                [Problem(f"spec.roles.{role.id}.config", f"files of at most {MAX_DATA} bytes together", found, remedy)]
+            )
     objects = []
     if plain:
         objects.append(api_object(cluster, "v1", "ConfigMap", name, role, data=plain))

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
-from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Resources, Role, Storage, secret_mounts
+from ..model.amounts import chosen
+from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Role, Storage, secret_mounts
 from ..placeholders import scalar, substitute, words
 from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name
-from .text import digest
+from .text import digest, secret_name
 
 # Where the init container that fills a volume mounts it.
 _POPULATED = "/run/baremetal-bigdata/volumes"
@@ -110,7 +111,7 @@ def _container(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> di
             {"name": service.id, "containerPort": service.port, "protocol": service.protocol}
             for service in map(cluster.app.service, role.services)
         ]
-    resources = _quantities(role.resources, cluster.roles[role.id].resources)
+    resources = chosen(role.resources, cluster.roles[role.id].resources)
     if resources:
         container["resources"] = resources
     container["securityContext"] = _container_security(role)
@@ -161,27 +162,13 @@ def _environment(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> 
     # The cluster's word comes last, whichever kind of value either gives.
     for secrets, texts in ((role.secret_env, role.env), (settings.secret_env, settings.env)):
         for name, source in secrets.items():
-            key = {"name": substitute(source.secret, values, path), "key": source.key}
+            key = {"name": secret_name(source.secret, values, path), "key": source.key}
             entries[name] = {"valueFrom": {"secretKeyRef": key}}
         for name, value in substitute(texts, values, path).items():
             entries[name] = {"value": scalar(value)}
     # Kubernetes resolves $(NAME) only from variables before it: those with a source come first, the others as written.
     ordered = sorted(entries, key=lambda name: "value" in entries[name])
     return [{"name": name, **entries[name]} for name in ordered]
-
-
-def _quantities(defined: Resources, chosen: Resources) -> dict[str, Any]:
-    result: dict[str, Any] = {}
-    for part, key in (("request", "requests"), ("limit", "limits")):
-        for what in ("cpu", "memory"):
-            name = f"{what}_{part}"
-            value = getattr(chosen, name) or getattr(defined, name)
-            if value:
-                result.setdefault(key, {})[what] = value
-        for name, value in {**getattr(defined, key), **getattr(chosen, key)}.items():
-            if value:
-                result.setdefault(key, {})[name] = value
-    return result
 
 
 def _probe(probe: Probe, command: list[str], https: bool) -> dict[str, Any]:
@@ -212,7 +199,7 @@ def pod_volumes(cluster: AppCluster, role: Role, values: Mapping[str, Any]) -> l
     for number, _path in enumerate(role.security.writable_paths):
         volumes.append({"name": f"writable-{number}", "emptyDir": {}})
     for item in secret_mounts(role, settings):
-        secret = substitute(item.secret, values, f"roles.{role.id}.secrets")
+        secret = secret_name(item.secret, values, f"roles.{role.id}.secrets")
         source = {"secretName": secret, "defaultMode": int(item.mode, 8)}
         volumes.append({"name": f"secret-{item.id}", "secret": source})
     for number, claim in enumerate(settings.volumes):

@@ -11,8 +11,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..model.kubernetes import SUBDOMAIN
+from ..model.reader import AppError, Problem, show
 from ..model.types import ConfigFile
 from ..placeholders import scalar, substitute
+
+
+def secret_name(text: str, values: Mapping[str, Any], path: str) -> str:
+    """The name of a Secret, its placeholders replaced: what comes of them has to be a name too."""
+    name = scalar(substitute(text, values, path))
+    if not re.fullmatch(SUBDOMAIN.pattern, name):
+        raise AppError([Problem(path, SUBDOMAIN.what, f"{show(name)}, of {text}")])
+    return name
 
 
 def merge(base: Any, changes: Any) -> Any:
@@ -31,11 +41,34 @@ def merge(base: Any, changes: Any) -> Any:
 def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str:
     """A configuration file's content. Data is written as JSON, which is YAML, or as sorted properties."""
     if item.format == "text":
-        return substitute(item.text if override is None else override, values, item.name)
+        return scalar(substitute(item.text if override is None else override, values, item.name))
     data = substitute(merge(item.data, override or {}), values, item.name)
-    if item.format == "properties":
-        return "".join(f"{key}={scalar(data[key])}\n" for key in sorted(data))
-    return yaml_text(data)
+    return properties(data) if item.format == "properties" else yaml_text(data)
+
+
+_ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
+
+
+def properties(data: Mapping[str, Any]) -> str:
+    """Lines by name, as java.util.Properties reads them.
+
+    In a value only what has to be is escaped, so that other readers of such lines see an ordinary one as it is.
+    Source: the method ``load`` in https://docs.oracle.com/en/java/javase/21/docs/api/java.base/java/util/Properties.html.
+    """
+    lines = []
+    for key in sorted(data):
+        name = re.sub("[ :=#!]", lambda found: "\\" + found.group(), _escaped(key))
+        value = _escaped(scalar(data[key]))
+        # A blank at its beginning would belong to the separator.
+        lines.append(f"{name}=" + ("\\" if value.startswith(" ") else "") + f"{value}\n")
+    return "".join(lines)
+
+
+def _escaped(text: str) -> str:
+    """A text in which line breaks, backslashes and what is not printable ASCII are written by escapes."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
+    return "".join(_ESCAPES.get(chr(code)) or (chr(code) if 0x20 <= code <= 0x7E else _escape(code)) for code in codes)
 
 
 def digest(content: Any) -> str:

@@ -130,7 +130,7 @@ spec:
       node_selector: {disk: on}
       pod_labels: {tier: 007}
       resources: {cpu_request: 0.50}
-      tolerations: [{key: a, operator: Exists, tolerationSeconds: 300}]
+      tolerations: [{key: a, operator: Exists, effect: NoExecute, tolerationSeconds: 300}]
 """
 
 
@@ -155,7 +155,10 @@ def test_the_own_dialects_documents_keep_what_is_written():
     ("written", "means"),
     [("0027", "23"), ("1_000", "1000"), ("0x1F", "31"), ("on", "true"), ("No", "false"), ("1.10", "1.1")],
 )
-@pytest.mark.parametrize("place", ["config: {b.yaml: {a: %s}}", "affinity: {a: [%s]}", "members: %s"])
+@pytest.mark.parametrize(
+    "place",
+    ["config: {b.yaml: {a: %s}}", "tolerations: [{tolerationSeconds: %s}]", "members: %s"],
+)
 def test_where_no_text_is_meant_what_could_be_one_is_refused(place, written, means):
     cluster = f"kind: AppCluster\nspec:\n  roles:\n    server:\n      {place % written}\n"
     assert refusal(cluster) == (

@@ -119,7 +119,7 @@ BAD_APPS = [
     ("spec.roles.0.config_files.0.path", "etc/a", "an absolute path"),
     ("spec.roles.1.controller", "Deployment", "no storage of their own"),
     ("spec.roles.1.storage.0.size", "big", "a Kubernetes quantity"),
-    ("spec.roles.0.security", {"run_as_user": 0}, "expected a whole number, 1 or more, found 0"),
+    ("spec.roles.0.security", {"run_as_user": 0}, "expected a whole number from 1 to 2147483647, found 0"),
     ("spec.services.0.port", 70000, "a whole number from 1 to 65535, found 70000"),
     ("spec.services.1.primary", True, "at most one primary service"),
     ("spec.services.1.id", "api", "a name that is used once"),
@@ -139,7 +139,7 @@ def test_a_bad_definition_is_refused_by_name(path, value, message):
 
 BAD_CLUSTERS = [
     ("spec.roles.worker.members", 1, "spec.roles.worker.members: expected 2 or more members of role worker, found 1"),
-    ("spec.roles.worker.members", "3", "expected a whole number, 0 or more, found '3'"),
+    ("spec.roles.worker.members", "3", "expected a whole number from 0 to 150000, found '3'"),
     ("spec.roles.master.members", 2, "expected exactly 1 members of role master, found 2"),
     ("spec.roles.master.image", ..., "spec.roles.master.image: expected an image, found nothing"),
     ("spec.roles.workers", {}, "Did you mean worker?"),

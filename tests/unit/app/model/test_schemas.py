@@ -58,6 +58,7 @@ FULL_APP = {
                 "config_files": [{"name": "a", "path": "/a", "format": "yaml", "data": {"a": 1}}],
                 "storage": [{"id": "d", "paths": ["/d"], "populate": True}, {"id": "b", "path": "/b", "block": True}],
                 "resources": {"cpu_limit": 2, "limits": {"nvidia.com/gpu": 1}, "requests": {"nvidia.com/gpu": 1}},
+                "memory_use": [{"parameter": "n", "beside": 100}],
                 "probes": {name: {"http": HTTP} for name in ("startup", "readiness", "liveness")},
                 "health": {"members": {"http": HTTP}, "safe": {"command": ["x"]}, "at": "worker", "counts": ["worker"]},
                 "live_role": {"http": HTTP, "match": "(.)", "names": {"a": "b"}},
@@ -72,6 +73,22 @@ FULL_APP = {
             }
         ],
     },
+}
+NODES = {
+    "matchExpressions": [{"key": "disk", "operator": "In", "values": ["ssd"]}],
+    "matchFields": [{"key": "metadata.name", "operator": "NotIn", "values": ["node1"]}],
+}
+PODS = {
+    "topologyKey": "kubernetes.io/hostname",
+    "labelSelector": {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "c", "operator": "Exists"}]},
+    "namespaceSelector": {"matchExpressions": [{"key": "c", "operator": "Exists"}]},
+    "namespaces": ["n"],
+    "matchLabelKeys": ["d"],
+    "mismatchLabelKeys": ["e"],
+}
+AROUND = {
+    "requiredDuringSchedulingIgnoredDuringExecution": [PODS],
+    "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "podAffinityTerm": PODS}],
 }
 FULL_CLUSTER = {
     "kind": "AppCluster",
@@ -93,8 +110,17 @@ FULL_CLUSTER = {
                 "storage": {"d": {"size": "5Gi"}},
                 "volumes": [{"claim": "c", "path": "/c"}],
                 "files": [{"url": "https://x", "path": "/f", "owner": "0:0"}],
-                "tolerations": [{"key": "a"}],
-                "affinity": {"nodeAffinity": {}},
+                "tolerations": [{"key": "a", "value": "b", "effect": "NoExecute", "tolerationSeconds": 5}],
+                "affinity": {
+                    "nodeAffinity": {
+                        "requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [NODES]},
+                        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1, "preference": NODES}],
+                    },
+                    "podAffinity": AROUND,
+                    "podAntiAffinity": AROUND,
+                },
+                "node_selector": {"disk": "ssd"},
+                "pod_labels": {"example.com/tier": "gold"},
             }
         },
     },
@@ -182,7 +208,7 @@ def test_every_spread_is_valid(spread):
 
 
 @pytest.mark.parametrize(
-    ("amount", "taken"), [("500m", True), ("1P", True), ("1e3", True), ("1.5Gi", True), ("1Q", False)]
+    ("amount", "taken"), [("500Mi", True), ("1P", True), ("1e3", True), ("1.5Gi", True), ("1Q", False)]
 )
 def test_a_quantity_is_one_for_the_schema_and_the_loader(amount, taken):
     cluster = changed(CLUSTER, "spec.roles.worker.resources", {"memory_limit": amount})
@@ -221,6 +247,11 @@ def asked(monkeypatch) -> dict[str, set[str]]:
     return found
 
 
+# Mappings of texts.
+NAMED_TEXTS = (*("requests", "limits", "labels", "node_selector", "matchLabels", "env_fields"),
+               *("pod_labels", "service_labels"))  # fmt: skip
+
+
 def without_names(place: str, names: tuple[str, ...]) -> str:
     return ".".join("*" if part in names else part for part in place.split("."))
 
@@ -250,7 +281,7 @@ def compared(kind: str, asked: dict[str, set[str]], names: tuple[str, ...]) -> t
         found[without_names(place, names)] |= fields
     schema = {place: set(node["properties"]) for place, node in places(kind).items()}
     # Mappings with names of the user's choosing, and what the user alone knows.
-    free = {place for place in found if place not in schema and place.endswith((".requests", ".limits"))}
+    free = {place for place in found if place not in schema and place.rpartition(".")[2] in NAMED_TEXTS}
     if kind == "AppCluster":
         free |= {"spec.roles", "spec.services", "spec.parameters"}
     return {place: sorted(fields) for place, fields in found.items() if place not in free}, {
@@ -355,7 +386,7 @@ REFERENCE = (ROOT / "docs/apps/definitions.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("kind", SCHEMAS)
 def test_the_reference_names_every_field(kind):
-    named = {word for code in re.findall(r"`([^`\n]+)`", REFERENCE) for word in re.findall(r"[a-z_]+", code)}
+    named = {word for code in re.findall(r"`([^`\n]+)`", REFERENCE) for word in re.findall(r"[A-Za-z_]+", code)}
     fields = {name for place, node in places(kind).items() if place for name in node["properties"]}
     assert sorted(fields - named) == []
 

@@ -458,20 +458,18 @@ def test_the_usual_type_of_services_and_an_exception():
     assert find(objects, "Service", "demo-worker")["spec"]["clusterIP"] == "None"
 
 
-def test_labels_and_annotations_of_pods_and_services_never_replace_the_engines_own():
-    ours = {"app.kubernetes.io/instance": "other"}
+def test_labels_and_annotations_of_pods_and_services_stand_beside_the_engines_own():
     settings = {
-        "pod_labels": {"team": "a", **ours},
-        "pod_annotations": {"scrape": "true", "baremetal.bigdata/template-hash": "fixed"},
-        "service_labels": {"lb": "b", **ours},
-        "service_annotations": {"address": "c", "baremetal.bigdata/scheme.8080": "ftp"},
+        "pod_labels": {"team": "a"},
+        "pod_annotations": {"scrape": "true"},
+        "service_labels": {"lb": "b"},
+        "service_annotations": {"address": "c"},
     }
     service = {**API, "scheme": "http"}
     objects = engine.render(demo({"services": ["api"]}, services=[service], roles={"worker": settings}))
     template = find(objects, "StatefulSet")["spec"]["template"]["metadata"]
     assert (template["labels"]["team"], template["labels"]["app.kubernetes.io/instance"]) == ("a", "demo")
     assert template["annotations"]["scrape"] == "true"
-    assert template["annotations"]["baremetal.bigdata/template-hash"] != "fixed"
     shared = find(objects, "Service", "demo-api")["metadata"]
     assert (shared["labels"]["lb"], shared["labels"]["app.kubernetes.io/instance"]) == ("b", "demo")
     assert shared["annotations"] == {"address": "c", "baremetal.bigdata/scheme.8080": "http"}
@@ -671,7 +669,7 @@ def test_a_command_before_a_member_stops():
 
 
 def test_affinity_is_taken_as_it_is():
-    affinity = {"nodeAffinity": {"x": [1, {"y": "z"}]}}
+    affinity = {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{"topologyKey": "rack"}]}}
     assert pod({}, {"affinity": affinity})["affinity"] == affinity
     settings = {"node_selector": {"disk": "ssd"}, "tolerations": [{"key": "big", "operator": "Exists"}]}
     assert pod({}, settings)["nodeSelector"] == {"disk": "ssd"}
