@@ -15,18 +15,17 @@ class _Dumper(yaml.SafeDumper):
     """Puts a text in quotes also where it is a number or a truth value for Go: 1e3, 0o17, 1_0e2, y."""
 
 
-# gopkg.in/yaml.v2, resolve.go: what strconv takes once underscores are gone.
+# gopkg.in/yaml.v2, resolve.go: what strconv takes once underscores are gone, wherever they stood (0_x1f, -_1).
 _NUMBER = re.compile(
-    r"[-+]?(?:0[xX][0-9a-fA-F_]+|0[oO][0-7_]+|0[bB][01_]+|(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?)$"
+    r"[-+]?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+|(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)"
 )
-_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _NUMBER, list("-+.0123456789"))
 _Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("[yYnN]$"), list("yYnN"))
 # PyYAML writes these into texts of any style but one, and reads them back as line breaks.
 _BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    style = '"' if _BREAKS.search(value) else None
+    style = '"' if _BREAKS.search(value) else "'" if _NUMBER.fullmatch(value.replace("_", "")) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
 
 

@@ -16,7 +16,7 @@ from ansible_collections.baremetal.bigdata.plugins.filter.join_configuration imp
 from ansible_collections.baremetal.bigdata.plugins.filter.node_addresses import node_addresses
 from ansible_collections.baremetal.bigdata.plugins.filter.yaml_document import yaml_document
 from ansible_collections.baremetal.bigdata.plugins.filter.yaml_scalar import yaml_scalar
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 FILTERS = {"node_addresses": node_addresses, "yaml_document": yaml_document, "yaml_scalar": yaml_scalar}
@@ -26,9 +26,21 @@ NAMES = ["10", "007", "1e3", "0x1f", "0o17", "1_0", "on", "null", "y", "no", "cp
 CLUSTERS = [*NAMES, "prod: eu", "a, b", "kubernetes"]
 
 
+# gopkg.in/yaml.v2, resolve.go: each word in three ways.
+GO_KNOWS = (
+    {
+        form
+        for word in ("", "~", "null", "y", "n", "yes", "no", "on", "off", "true", "false")
+        for form in (word, word.capitalize(), word.upper())
+    }
+    | {f"{sign}.{word}" for sign in ("", "+", "-") for word in ("inf", "Inf", "INF")}
+    | {".nan", ".NaN", ".NAN", "<<"}
+)
+
+
 def go_takes_for_a_text(written: str) -> bool:
     """Whether a plain scalar is a text for gopkg.in/yaml.v2, which kubeadm, kubelet and kubectl read by."""
-    if written.lower() in ("", "~", "null", "y", "n", "yes", "no", "on", "off", "true", "false", ".inf", ".nan"):
+    if written in GO_KNOWS:
         return False
     plain = written.replace("_", "")
     for base in (0, 8, 10):
@@ -136,6 +148,9 @@ def test_texts_of_kubelets_settings_stay_texts():
     assert (texts(own)["staticPodURL"], texts(own)["a"], "maxPods" in texts(own)) == ({"1e3"}, {"0o17"}, False)
 
 
+@example("0_x1f")
+@example("-_1")
+@example("1e_+5")
 @given(st.one_of(st.text(), st.from_regex(r"[-+.:0-9a-fxoTZyYnN_]{1,10}", fullmatch=True)))
 def test_a_document_for_kubernetes_has_the_texts_that_it_is_made_of(text):
     written = yaml_document({"text": text})
