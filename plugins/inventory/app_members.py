@@ -31,7 +31,7 @@ options:
     description:
       - Path of the kubeconfig, relative to the inventory's file, or several, separated by colons.
       - Unset means C(~/.kube/config). The connection to members uses the same.
-      - Users may have a client certificate, a token or a token file. Credential plugins (C(exec)) are refused.
+      - Users may have a client certificate, a token, a token file, a name and a password, or a credential plugin.
     type: str
     env:
       - name: K8S_AUTH_KUBECONFIG
