@@ -108,10 +108,13 @@ class Reader:
             if default is None:
                 self.problem(name, what or "a text", "nothing", f"Set {self.at(name)}.")
             return default or ""
-        lost = isinstance(value, bool) or (quoted and isinstance(value, int))
-        lost = lost or (isinstance(value, float) and not _takes(pattern, value))
-        if lost or isinstance(value, (Mapping, list, tuple)):
-            self.problem(name, what or "a text", show(value), QUOTE if lost else "")
+        if isinstance(value, (Mapping, list, tuple)):
+            self.problem(name, what or "a text", show(value))
+            return default or ""
+        # A date, which Ansible's YAML makes of some texts, is neither.
+        lost = isinstance(value, bool) or not isinstance(value, str if quoted else (str, int, float))
+        if lost or (isinstance(value, float) and not _takes(pattern, value)):
+            self.problem(name, what or "a text", show(value), QUOTE)
             return default or ""
         value = str(value)
         if pattern and not re.fullmatch(pattern, value):
@@ -162,12 +165,12 @@ class Reader:
         """A mapping of names to texts, or to whole numbers, which are taken as such."""
         result = {}
         for key, value in self.mapping(name).items():
-            if isinstance(value, (bool, float)):
-                self.problem(f"{name}.{key}", "a text", show(value), QUOTE)
-            elif value is None:
+            if value is None:
                 self.problem(f"{name}.{key}", "a text", "nothing", 'Write "" for an empty one.')
             elif isinstance(value, (Mapping, list, tuple)):
                 self.problem(f"{name}.{key}", "a text or a number", show(value))
+            elif isinstance(value, bool) or not isinstance(value, (str, int)):
+                self.problem(f"{name}.{key}", "a text", show(value), QUOTE)
             else:
                 result[str(key)] = str(value)
         return result
