@@ -21,6 +21,7 @@ KNOWN = re.compile(
     r"""
     baremetal\.bigdata\.(node_addresses\(hostvars\)|host_to_ask\(hostvars,|local_volumes\(hostvars,)
     | hostvars=hostvars,
+    | hostvars\[inventory_hostname\]\[
     | ansible_play_hosts\ \|\ map\('extract',\ hostvars\)
     | hostvars\[host\]\.cluster_node_name\ \|\ default\(host\)
     | hostvars\[item\]\.etcd_data_dir\ \|\ default\(

@@ -44,8 +44,10 @@ def options(role: Path) -> dict:
 def uses(value: object) -> Iterator[tuple[str, str]]:
     """(role, entry point) of every role that a file with tasks uses, at any depth."""
     if isinstance(value, dict):
-        if isinstance(value.get("name"), str) and "tasks_from" in value:
+        if isinstance(value.get("name"), str) and "{{" not in value.get("tasks_from", "{{"):
             yield value["name"], value["tasks_from"].removesuffix(".yml")
+        if isinstance(value.get("__app_role"), str):  # What playbooks/tasks/app_run.yml is given.
+            yield value["__app_role"], value.get("__app_from", "main").removesuffix(".yml")
         for inner in value.values():
             yield from uses(inner)
     elif isinstance(value, list):
@@ -93,6 +95,7 @@ def test_every_entry_point_that_is_specified_has_its_tasks(role):
 def test_the_uses_of_entry_points_are_found():
     assert ("playbooks/cluster.yml", OURS + "flannel", "network") in USED
     assert ("playbooks/reset.yml", OURS + "etcd", "reset") in USED
+    assert ("playbooks/apps.yml", OURS + "app_cluster", "listed") in USED
 
 
 @pytest.mark.parametrize(("file", "name", "entry"), USED, ids=lambda value: value)
