@@ -126,9 +126,16 @@ class Reader:
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
         value = self.text(name, default)
         if value not in choices:
-            self.problem(name, "one of " + ", ".join(choices), show(value))
+            self.not_one_of(name, choices, value)
             return default
         return value
+
+    def not_one_of(self, name: str, choices: Sequence[str], value: str) -> None:
+        """A text that is none of the choices; the next one is named, however it is written."""
+        written = {choice.lower(): choice for choice in choices}
+        close = difflib.get_close_matches(value.lower()[:_SHOWN], list(written), 1)
+        remedy = f"Did you mean {written[close[0]]}?" if close else ""
+        self.problem(name, "one of " + ", ".join(choices), show(value), remedy)
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self.raw(name, default)
