@@ -310,7 +310,7 @@ def _text(reader: Reader, item: Field, default: Any) -> str:
         return "" if default == "" == reader.raw(item.name, "") else reader.choice(item.name, says.choices, default)
     value = _one_text(reader, item.name, None if default is MISSING else default, says)
     if value and says.choices and value not in says.choices:
-        reader.problem(item.name, "one of " + ", ".join(says.choices), show(value))
+        reader.not_one_of(item.name, says.choices, value)
     return value
 
 

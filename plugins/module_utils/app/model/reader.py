@@ -108,10 +108,13 @@ class Reader:
             if default is None:
                 self.problem(name, what or "a text", "nothing", f"Set {self.at(name)}.")
             return default or ""
-        lost = isinstance(value, bool) or (quoted and isinstance(value, int))
-        lost = lost or (isinstance(value, float) and not _takes(pattern, value))
-        if lost or isinstance(value, (Mapping, list, tuple)):
-            self.problem(name, what or "a text", show(value), QUOTE if lost else "")
+        if isinstance(value, (Mapping, list, tuple)):
+            self.problem(name, what or "a text", show(value))
+            return default or ""
+        # A date, which Ansible's YAML makes of some texts, is neither.
+        lost = isinstance(value, bool) or not isinstance(value, str if quoted else (str, int, float))
+        if lost or (isinstance(value, float) and not _takes(pattern, value)):
+            self.problem(name, what or "a text", show(value), QUOTE)
             return default or ""
         value = str(value)
         if pattern and not re.fullmatch(pattern, value):
@@ -123,9 +126,16 @@ class Reader:
     def choice(self, name: str, choices: Sequence[str], default: str) -> str:
         value = self.text(name, default)
         if value not in choices:
-            self.problem(name, "one of " + ", ".join(choices), show(value))
+            self.not_one_of(name, choices, value)
             return default
         return value
+
+    def not_one_of(self, name: str, choices: Sequence[str], value: str) -> None:
+        """A text that is none of the choices; the next one is named, however it is written."""
+        written = {choice.lower(): choice for choice in choices}
+        close = difflib.get_close_matches(value.lower()[:_SHOWN], list(written), 1)
+        remedy = f"Did you mean {written[close[0]]}?" if close else ""
+        self.problem(name, "one of " + ", ".join(choices), show(value), remedy)
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self.raw(name, default)
@@ -162,12 +172,12 @@ class Reader:
         """A mapping of names to texts, or to whole numbers, which are taken as such."""
         result = {}
         for key, value in self.mapping(name).items():
-            if isinstance(value, (bool, float)):
-                self.problem(f"{name}.{key}", "a text", show(value), QUOTE)
-            elif value is None:
+            if value is None:
                 self.problem(f"{name}.{key}", "a text", "nothing", 'Write "" for an empty one.')
             elif isinstance(value, (Mapping, list, tuple)):
                 self.problem(f"{name}.{key}", "a text or a number", show(value))
+            elif isinstance(value, bool) or not isinstance(value, (str, int)):
+                self.problem(f"{name}.{key}", "a text", show(value), QUOTE)
             else:
                 result[str(key)] = str(value)
         return result

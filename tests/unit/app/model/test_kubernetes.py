@@ -135,7 +135,7 @@ CLUSTERS: list[tuple[str, Any, str]] = [
     (
         f"{SET}tolerations",
         [{"key": "a", "effect": "noschedule"}],
-        "effect: expected one of NoSchedule, PreferNoSchedule, NoExecute, found 'noschedule'",
+        "NoSchedule, PreferNoSchedule, NoExecute, found 'noschedule'. Did you mean NoSchedule?",
     ),
     (f"{SET}tolerations", [{"value": "a"}], "operator: expected Exists without a key, found nothing"),
     (
