@@ -42,6 +42,9 @@ def go_takes_for_a_text(written: str) -> bool:
     """Whether a plain scalar is a text for gopkg.in/yaml.v2, which kubeadm, kubelet and kubectl read by."""
     if written in GO_KNOWS:
         return False
+    # It looks for numbers only where the first character may begin one.
+    if written[0] not in "+-.0123456789":
+        return True
     plain = written.replace("_", "")
     for base in (0, 8, 10):
         try:
