@@ -162,7 +162,7 @@ def test_render_writes_what_the_server_takes(api_server, namespace, play, tmp_pa
         (
             "render",
             {"app_definition": "none.json", "render_directory": "out"},
-            "none.json: expected a file that can be read, found No such file or directory. Check the path.",
+            "none.json: expected a file that can be read, found No such file or directory. Check the path",
         ),
         (
             "render",
