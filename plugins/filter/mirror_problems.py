@@ -55,7 +55,7 @@ options:
   zone:
     description: The firewall's zone to which the port is to be opened.
     type: str
-    default: ANY
+    default: ""
   zones:
     description: The zones that the firewall has. Empty where it is none of the mirror's business.
     type: list
@@ -178,7 +178,7 @@ def mirror_problems(
     registry_port: int,
     files: Iterable[str] = (),
     images: Iterable[str] = (),
-    zone: str = "ANY",
+    zone: str = "",
     zones: Sequence[str] = (),
 ) -> list[str]:
     """A sentence for each reason that the host cannot be the mirror."""
@@ -192,9 +192,9 @@ def mirror_problems(
     )
     problems += address_problems(url, names) + port_problems(listeners, web_is_ours, registry_port)
     problems += space_problems(facts["disks"], data_dir, file_bytes, image_bytes, answers)
-    if zones and zone not in ("ANY", *zones):
+    if zones and zone not in zones:
         problems.append(
-            f"expected mirror_firewall_zone to be ANY or a zone of firewalld, one of {', '.join(sorted(zones))}, found "
+            f"expected mirror_firewall_zone to be a zone of firewalld, one of {', '.join(sorted(zones))}, found "
             f"{zone!r}. Correct it, or make the zone first."
         )
     if gone:

@@ -38,7 +38,6 @@ def assert_gone(host) -> None:
         "/etc/nginx/tls/mirror.key",
         "/etc/nginx/tls/mirror.crt",
         "/etc/nginx/nginx.conf.before-mirror",
-        "/etc/firewalld/policies/site-mirror.xml",
         "/usr/local/bin/registry",
         "/srv/mirror/upload",
         "/var/lib/baremetal-bigdata",
@@ -48,16 +47,17 @@ def assert_gone(host) -> None:
         assert not host.file(path).exists, path
     # The distribution's, which the mirror's had replaced.
     assert "sites-enabled" in host.file("/etc/nginx/nginx.conf").content_string
-    assert "site-mirror" not in host.check_output("firewall-cmd --get-policies").split()
     for path in THEIRS:
         assert host.file(path).content_string == "theirs\n", path
     for permanent in ("", "--permanent "):
         assert "4444/tcp" in host.check_output(f"firewall-cmd {permanent}--list-ports").split()
+        assert "443" not in host.check_output(f"firewall-cmd {permanent}--list-rich-rules")
 
 
-def test_the_mirror_runs_by_a_policy_of_its_own(mirror):
+def test_the_mirror_runs_by_a_rule_of_its_own(mirror):
     assert listening(mirror) == {22, 443, 5000}
-    assert "site-mirror" in mirror.check_output("firewall-cmd --get-policies").split()
+    for permanent in ("", "--permanent "):
+        assert 'priority="-101" port port="443"' in mirror.check_output(f"firewall-cmd {permanent}--list-rich-rules")
     assert "https" not in mirror.check_output("firewall-cmd --list-services").split()
 
 
