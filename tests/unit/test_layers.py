@@ -18,8 +18,9 @@ UTILS = PLUGINS / "module_utils"
 PREFIX = "ansible_collections.baremetal.bigdata.plugins"
 
 # What each layer may import besides itself, the longest name first. Everything may import PURE.
-PURE = ("labels", "yaml_limits", "kube.quantity", "kube.question", "app.shapes")
+PURE = ("labels", "plain", "yaml_limits", "kube.quantity", "kube.question", "app.shapes")
 LAYERS = {
+    "plain": (),
     "kube.quantity": (),
     "kube.question": (),
     "kube": (),

@@ -7,12 +7,12 @@ What asks members is sent to hosts, so nothing of the model is imported here but
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from ..plain import copied
 from .model.reader import AppError, Problem
 
 _PLACEHOLDER = re.compile(r"\$\(([a-z][a-z0-9_.-]*)\)")
@@ -42,7 +42,7 @@ def substitute(value: Any, values: Mapping[str, Any], path: str = "", strict: bo
 
     whole = _PLACEHOLDER.fullmatch(value)
     if whole:
-        return copy.deepcopy(known(whole.group(1)))
+        return copied(known(whole.group(1)))
     return _PLACEHOLDER.sub(lambda match: scalar(known(match.group(1))), value)
 
 

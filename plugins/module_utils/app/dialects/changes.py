@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from ...plain import copied
 from ..model.reader import Problem, show
 from .kubedirector.fields import is_kubedirector
 
@@ -18,7 +18,7 @@ def record(cluster: Any) -> dict[str, Any]:
     """A cluster as it was written, to compare the next one with: no server's fields, and digests of secret values."""
     if not isinstance(cluster, Mapping):
         return {}
-    result = {key: copy.deepcopy(cluster[key]) for key in ("apiVersion", "kind", "spec") if key in cluster}
+    result = {key: copied(cluster[key]) for key in ("apiVersion", "kind", "spec") if key in cluster}
     metadata = cluster.get("metadata")
     result["metadata"] = {"name": metadata.get("name")} if isinstance(metadata, Mapping) else {}
     spec = result.get("spec")

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from ...plain import copied
 from ..model.kubernetes import SUBDOMAIN
 from ..model.reader import AppError, Problem, show
 from ..model.types import ConfigFile
@@ -28,8 +28,8 @@ def secret_name(text: str, values: Mapping[str, Any], path: str) -> str:
 def merge(base: Any, changes: Any) -> Any:
     """Merge mappings deeply. Lists and scalars are replaced; null removes a key. Inputs stay as they are."""
     if not isinstance(base, Mapping) or not isinstance(changes, Mapping):
-        return copy.deepcopy(changes)
-    result = {key: copy.deepcopy(value) for key, value in base.items()}
+        return copied(changes)
+    result = {key: copied(value) for key, value in base.items()}
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)

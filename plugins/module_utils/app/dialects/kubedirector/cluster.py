@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import posixpath
 import re
@@ -13,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from ....kube.quantity import quantity
+from ....plain import copied
 from ...model.reader import Problem, show
 from ...model.types import SERVICE_TYPES
 from .app import App, Role, persist_dirs
@@ -141,7 +141,7 @@ def _read_cluster_role(reader: KubeDirectorReader, app: App, default_secret: Any
         "secret_keys": _secret_keys(reader, role),
         "shared_memory": _shared_memory(reader),
         "service_account": reader.text("serviceAccountName", "", OBJECT_NAME, "the name of a ServiceAccount"),
-        "affinity": copy.deepcopy(dict(affinity)),
+        "affinity": copied(dict(affinity)),
         "pod_labels": _labels(reader, "podLabels"),
         "pod_annotations": _annotations(reader, "podAnnotations"),
         "service_labels": _labels(reader, "serviceLabels"),

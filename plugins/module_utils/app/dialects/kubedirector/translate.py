@@ -13,12 +13,12 @@ Pure functions: no files, no network, no third-party module.
 
 from __future__ import annotations
 
-import copy
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ....plain import copied
 from ...model.reader import Problem, Reader, show
 from ...model.types import API_VERSION, GUEST_EVENTS
 from ..changes import record
@@ -70,13 +70,13 @@ def translate(
                 "Write the cluster in the definition's dialect.",
             )
             raise DialectError([problem], "cluster")
-        own = copy.deepcopy(dict(cluster))
+        own = copied(dict(cluster))
         if namespace and isinstance(own.get("metadata"), Mapping):
             own["metadata"] = {**own["metadata"], "namespace": namespace}
         specified = definition.get("spec") if isinstance(definition, Mapping) else None
         roles = specified.get("roles") if isinstance(specified, Mapping) else None
         names = {str(item.get("id")): str(item.get("id")) for item in roles or [] if isinstance(item, Mapping)}
-        return Translation(copy.deepcopy(definition), _with_images(own, images, names), [], record(own))
+        return Translation(copied(definition), _with_images(own, images, names), [], record(own))
 
     notes: list[str] = []
     former = ""
@@ -88,7 +88,7 @@ def translate(
         former = slug(str(head["id"]), 40, "c")
     else:
         # Settings of ours for a definition of KubeDirector's: a role has a volume if they name one.
-        own = copy.deepcopy(dict(cluster)) if isinstance(cluster, Mapping) else {}
+        own = copied(dict(cluster)) if isinstance(cluster, Mapping) else {}
         spec = _mapping(own.get("spec"))
         settings = _mapping(spec.get("roles"))
         volumes = {}
