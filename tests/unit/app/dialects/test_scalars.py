@@ -114,6 +114,7 @@ spec:
       command: [sleep, 010]
       config_files:
         - {name: a.properties, path: /a, format: properties, data: {mode: 0027, on: on, version: 1.10}}
+        - {name: c.conf, path: /c, format: lines, data: {mode: 0027, on: on, version: 1.10}}
         - {name: b.yaml, path: /b, format: yaml, data: {ratio: 0.5, active: true, 8080: [1, null]}}
       secrets: [{id: some, secret: some, path: /some, mode: 0644}]
 """
@@ -147,7 +148,7 @@ def test_the_own_dialects_documents_keep_what_is_written():
     assert spec["tolerations"][0]["tolerationSeconds"] == 300
     assert app["metadata"]["version"] == "2.10"
     files = {item["name"]: item["data"] for item in app["spec"]["roles"][0]["config_files"]}
-    assert files["a.properties"] == {"mode": "0027", "on": "on", "version": "1.10"}
+    assert files["a.properties"] == files["c.conf"] == {"mode": "0027", "on": "on", "version": "1.10"}
     assert files["b.yaml"] == {"ratio": 0.5, "active": True, "8080": [1, None]}
     assert load_app(app).roles[0].secrets[0].mode == "0644"
 
@@ -221,7 +222,7 @@ def test_parameters_that_have_lost_how_they_were_written_are_refused():
 
 def test_nothing_is_no_property():
     with pytest.raises(AppError) as error:
-        load_app(document(APP.replace("on: on", "on: ")))
+        load_app(document(APP.replace("on: on", "on: ", 1)))
     where = "spec.roles[0].config_files[0].data.on"
     assert str(error.value) == f'{where}: expected a text, found nothing. Write "" for an empty one.'
 

@@ -100,7 +100,10 @@ APPS_BETWEEN: list[tuple[str, Any, str]] = [
     (f"{ROLE}config_files.0.data", {"a": float("nan")}, "data.a: expected a text, a number, true or false"),
 ]
 PROPERTIES = {"name": "a", "path": "/a", "format": "properties"}
-APPS.append((f"{ROLE}config_files.0", {**PROPERTIES, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a name of"))
+APPS += [
+    (f"{ROLE}config_files.0", {**PROPERTIES, "format": kind, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a")
+    for kind in ("properties", "lines")
+]
 APPS_BETWEEN += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {8080: "a"}}, "expected texts as keys, found 8080"),
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {True: "a"}}, "expected texts as keys, found true"),
