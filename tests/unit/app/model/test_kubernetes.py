@@ -344,6 +344,37 @@ def test_annotations_have_an_end():
         stages(load_cluster(cluster, load_app(APP)))
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        # What the API server takes, though no whole number of bytes: it rounds up.
+        ("memory_limit", "1.1Gi"),
+        ("memory_limit", "0.1Mi"),
+        ("memory_limit", "1.00001k"),
+        ("requests", {"ephemeral-storage": "0.1Gi"}),
+        ("memory_limit", "1000m"),
+        ("cpu_limit", "0.0001"),
+    ],
+)
+def test_amounts_that_kubernetes_rounds_are_taken(field, value):
+    load_cluster(changed(CLUSTER, f"{SET}resources", {field: value}), load_app(APP))
+
+
+@pytest.mark.parametrize("value", ["100m", "1.5", "0.5", "15e-1", "1u"])
+def test_parts_of_a_byte_are_refused(value):
+    with pytest.raises(AppError, match="expected a whole number of bytes"):
+        load_cluster(changed(CLUSTER, f"{SET}resources", {"memory_limit": value}), load_app(APP))
+
+
+@pytest.mark.parametrize("size", ["1.1Gi", "0.3Ti"])
+def test_volumes_that_kubernetes_rounds_are_taken(size):
+    load_cluster(changed(CLUSTER, f"{SET}storage", {"data": {"size": size}}), load_app(APP))
+
+
+def test_a_field_of_the_pod_may_be_an_annotation_of_any_domain():
+    load_app(changed(APP, f"{ROLE}env_fields", {"NOTE": "metadata.annotations['Example.com/Note']"}))
+
+
 # --- what memory is for -----------------------------------------------------------------------------------------------
 
 HEAP = changed(
