@@ -208,6 +208,15 @@ def test_settings_that_have_lost_how_they_were_written_are_refused(value, found)
     assert str(error.value) == f"spec.roles.server.env.A: expected a text, found {found}. {remedy}"
 
 
+@pytest.mark.parametrize("field", ["node_selector", "pod_labels", "service_labels"])
+def test_labels_that_have_lost_how_they_were_written_are_refused(field):
+    cluster = document(CLUSTER)
+    # 1.10, by Ansible's YAML.
+    cluster["spec"]["roles"]["server"][field] = {"version": 1.1, "year": 2024}
+    with pytest.raises(AppError, match=f"{field}.version: expected a label's value: .*found 1.1. Put it in quotes"):
+        load_cluster(cluster, load_app(document(APP)))
+
+
 def test_parameters_that_have_lost_how_they_were_written_are_refused():
     app, cluster = document(APP), document(CLUSTER)
     app["spec"]["parameters"] = [{"name": "version", "type": "str", "default": "1"}]
