@@ -186,7 +186,8 @@ def check_config(reader: Reader, file: ConfigFile, value: Any) -> None:
                        "Take out this level.")  # fmt: skip
     for key, below in file.data.items() if len(file.data) == 1 else ():
         inner = value.get(key)
-        if isinstance(inner, Mapping) and isinstance(below, Mapping) and key not in below and key in inner:
+        twice = isinstance(inner, Mapping) and isinstance(inner.get(key), Mapping)
+        if twice and isinstance(below, Mapping) and key not in below:
             reader.problem(f"{where}.{key}.{key}", f"what is below {key} in {file.name}", f"{key} once more",
                            "Take out this level.")  # fmt: skip
 

@@ -375,6 +375,13 @@ def test_a_field_of_the_pod_may_be_an_annotation_of_any_domain():
     load_app(changed(APP, f"{ROLE}env_fields", {"NOTE": "metadata.annotations['Example.com/Note']"}))
 
 
+def test_a_setting_of_its_sections_name_is_no_level_too_many():
+    app = load_app(changed(APP, "spec.roles.0.config_files.0.data", {"store": {"size": 1}}))
+    load_cluster(changed(CLUSTER, "spec.roles.master.config", {"a.yaml": {"store": {"store": "disk"}}}), app)
+    with pytest.raises(AppError, match="store once more"):
+        load_cluster(changed(CLUSTER, "spec.roles.master.config", {"a.yaml": {"store": {"store": {"size": 2}}}}), app)
+
+
 # --- what memory is for -----------------------------------------------------------------------------------------------
 
 HEAP = changed(
