@@ -63,11 +63,11 @@ RULES: dict[type, dict[str, Any]] = {
     types.ConfigFile: {
         # As dialects/sources.py has it: below the definition's directory, and no hidden file.
         "properties": {"source": {"type": "string", "pattern": r"^(\./)?[^./][^/]*(/[^./][^/]*)*$"}},
-        **when({"format": {"enum": ["yaml", "properties"]}}, {"properties": {"text": {"maxLength": 0}}}),
+        **when({"format": {"enum": list(types.WRITTEN_FORMATS)}}, {"properties": {"text": {"maxLength": 0}}}),
         "else": {"properties": {"data": {"maxProperties": 0}}},
         "allOf": [
             when(
-                {"format": {"const": "properties"}},
+                {"format": {"enum": list(types.FLAT_FORMATS)}},
                 {"properties": {"data": {"additionalProperties": {"type": [*SCALARS, "null"]}}}},
             )
         ],

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -75,6 +76,9 @@ def _means(written: str, number: int) -> bool:
 
 @lru_cache(maxsize=32)
 def _lines(path: str) -> tuple[str, ...]:
+    # What a pipe had to say is gone, and reading it once more has no end.
+    if not os.path.isfile(path):
+        return ()
     try:
         with open(path, encoding="utf-8-sig") as stream:
             return tuple(stream.read().splitlines())

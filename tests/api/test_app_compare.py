@@ -148,6 +148,33 @@ def test_what_is_forbidden_in_the_namespace_that_stands_in_is_a_warning(api_serv
         api_server.request("DELETE", f"{quotas}/none")
 
 
+def test_what_a_policy_denies_in_the_namespace_that_stands_in_is_a_warning(api_server, compare, app, namespace):
+    policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
+    where = {"matchLabels": {"kubernetes.io/metadata.name": "default"}}
+    constraints = {"namespaceSelector": where, "resourceRules": [rule]}
+    validations = [{"expression": "false", "message": "nothing in default"}]
+    policy = {"matchConstraints": constraints, "validations": validations}
+    binding = {"policyName": "no-default", "validationActions": ["Deny"]}
+    api_server.request("POST", policies, {"metadata": {"name": "no-default"}, "spec": policy})
+    api_server.request("POST", f"{policies[:-3]}ybindings", {"metadata": {"name": "no-default"}, "spec": binding})
+    maps = "/api/v1/namespaces/default/configmaps?dryRun=All"
+
+    def denied() -> bool:
+        return api_server.request("POST", maps, {"metadata": {"name": "tried"}}, allow=(422,)).get("code") == 422
+
+    try:
+        eventually(denied, "the policy is not in force")
+        found = compare(rendered(demo(app.port), namespace))
+        assert found["roles"]["worker"]["todo"]
+        assert "ConfigMap/demo-worker: not looked at by the API server before the run" in str(found["warnings"])
+        assert "nothing in default" in str(found["warnings"])
+    finally:
+        api_server.request("DELETE", f"{policies[:-3]}ybindings/no-default")
+        api_server.request("DELETE", f"{policies}/no-default")
+        eventually(lambda: not denied(), "the policy is still in force")
+
+
 def test_nothing_to_do(compare, live, app, namespace):
     cluster = rendered(demo(app.port, storage=[{"id": "data", "path": "/d", "size": "1024Mi"}]), namespace)
     live(cluster)

@@ -64,6 +64,14 @@ BROKEN = {
         {"ansible.builtin.debug": {"msg": "broken runs"}},
     ],
 }
+# Others: what fails may not be shown; its role needs another that is not there.
+FAILING = {
+    "broken": BROKEN["tasks/main.yml"],
+    "quiet": [
+        {"name": "Log in", "ansible.builtin.fail": {"msg": "wrong: hunter{{ item }}"}, "loop": [2], "no_log": True}
+    ],
+    "lost": [{"name": "Ask another role", "ansible.builtin.include_role": {"name": "site.apps.nowhere"}}],
+}
 PLAYBOOKS = {
     "apps.yml": [{"ansible.builtin.import_playbook": "baremetal.bigdata.apps", "tags": ["around"]}],
     "cassandra.yml": [
@@ -87,8 +95,9 @@ PLAYBOOKS = {
 def site(tmp_path_factory):
     directory = tmp_path_factory.mktemp("site")
     collection = directory / "ansible_collections/site/apps"
-    files = {**{f"store/{name}": content for name, content in ROLE.items()},
-             **{f"broken/{name}": content for name, content in BROKEN.items()}}  # fmt: skip
+    files = {f"store/{name}": content for name, content in ROLE.items()}
+    for role, tasks in FAILING.items():
+        files |= {f"{role}/{name}": content for name, content in {**BROKEN, "tasks/main.yml": tasks}.items()}
     for name, content in files.items():
         file = collection / "roles" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -168,6 +177,19 @@ def test_an_app_that_fails_keeps_no_other_from_its_run_and_is_named_at_the_end(s
     assert "\nsite.apps.broken: Wait for members: member broken-1 waits for host worker2\n" in end.replace(
         "\n        ", "\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("role", "named"),
+    [("quiet", "site.apps.quiet: Log in: see above"), ("lost", "site.apps.lost: a task: ")],
+)
+def test_whatever_fails_the_others_run_and_no_secret_is_told(site, role, named):
+    done = run(site, "apps.yml", apps_enabled=[f"site.apps.{role}", "site.apps.store"])
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "store runs 2" in done.stdout
+    end = done.stdout[done.stdout.index("Refuse to end well where an app has failed") :]
+    assert named in end
+    assert "hunter" not in end
 
 
 def test_an_app_cluster_that_fails_keeps_no_other_from_its_run(site):

@@ -37,6 +37,21 @@ def test_the_cluster_renders_as_recorded():
     assert found == list(yaml.safe_load_all((FIXTURES / "symphony.yml").read_text()))
 
 
+def test_entries_of_ego_conf_arrive_as_they_are(tmp_path):
+    settings = yaml.safe_load((FIXTURES / "symphony-settings.yml").read_text())
+    settings["spec"]["roles"]["master"]["config"]["site.conf"] = {"EGO_A": "C:\\Grid\\é", "EGO_B": 5}
+    found = render(load_cluster(settings, load_app(DEFINITION)))
+    (tmp_path / "site.conf").write_text(next(i["data"]["site.conf"] for i in found if "site.conf" in i.get("data", {})))
+    (tmp_path / "ego.conf").write_text("EGO_A=old\nEGO_KEPT=1\n")
+    (tmp_path / "state").mkdir()
+    function = SCRIPT[SCRIPT.index("site() {") : SCRIPT.index("\npause() {")]
+    env = dict.fromkeys(("SYMPHONY_CONFIG", "EGO_CONFDIR"), str(tmp_path)) | {"SYMPHONY_STATE": str(tmp_path / "state")}
+    subprocess.run(["sh", "-c", f"{function}\nsite"], env=os.environ | env, check=True)
+    written = (tmp_path / "ego.conf").read_text().splitlines()
+    assert {"EGO_A=C:\\Grid\\é", "EGO_B=5", "EGO_KEPT=1", "EGO_DISABLE_ROOT_REX=Y"} <= set(written)
+    assert "EGO_A=old" not in written
+
+
 class Member(Machine):
     """A host of the stand-in that is started by the role's script."""
 

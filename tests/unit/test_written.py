@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import pytest
 from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
@@ -48,6 +51,19 @@ def test_a_file_that_has_changed_since_says_nothing(load):
     assert misread_numbers(data) == []
     path.unlink()
     assert misread_numbers(data) == []
+
+
+def test_a_pipe_is_not_read_again(load):
+    data, path = load("a: 0027\n")
+    path.unlink()
+    os.mkfifo(path)
+    done = threading.Thread(target=lambda: misread_numbers(data), daemon=True)
+    done.start()
+    done.join(10)
+    waits = done.is_alive()
+    if waits:
+        path.open("w").close()
+    assert not waits
 
 
 def test_settings_of_an_apps_role(load):

@@ -498,13 +498,14 @@ def _mapping(node: Any) -> dict[str, Any]:
         line = key.start_mark.line + 1
         if key.id != "scalar":
             raise _Refused(line, "a name", "a mapping or a list as a name", "Is a template left unfilled?")
-        name = _characters(key.value, line)
-        if name in lines:
-            raise _Refused(line, f"{name} once", f"it again, after line {lines[name]}", "Keep one of them.")
-        lines[name] = line
         if key.tag != f"{_TAG}merge":
+            name = _characters(key.value, line)
+            if name in lines:
+                raise _Refused(line, f"{name} once", f"it again, after line {lines[name]}", "Keep one of them.")
+            lines[name] = line
             own[name] = _plain(value)
             continue
+        # It may be there again, as for kubectl and PyYAML: the later one counts.
         parts = value.value if value.id == "sequence" else [value]
         if any(part.id != "mapping" for part in parts):
             raise _Refused(line, "a mapping, or a list of mappings, to merge", "something else", "Remove <<.")

@@ -16,7 +16,7 @@ from typing import Any, Callable
 
 from ..model.declare import Field, declared
 from ..model.reader import Problem, show
-from ..model.types import App, AppCluster, ConfigFile
+from ..model.types import FLAT_FORMATS, App, AppCluster, ConfigFile
 from .kubedirector.fields import FREE_TEXTS, NO_TEXTS, is_kubedirector
 
 
@@ -149,14 +149,14 @@ def _every(of: _Take) -> _Take:
 
 
 def _config_file(take: _Take) -> _Take:
-    """Properties are texts; other data has the types that YAML gives it."""
-    properties = _every(_Places.text)
+    """Values of lines are texts; other data has the types that YAML gives it."""
+    lines = _every(_Places.text)
 
     def take_file(places: _Places, value: Any) -> Any:
-        if not isinstance(value, Mapping) or value.get("format") != "properties" or "data" not in value:
+        if not isinstance(value, Mapping) or value.get("format") not in FLAT_FORMATS or "data" not in value:
             return take(places, value)
         others = {key: item for key, item in value.items() if key != "data"}
-        return {**take(places, others), "data": properties(places, value["data"])}
+        return {**take(places, others), "data": lines(places, value["data"])}
 
     return take_file
 

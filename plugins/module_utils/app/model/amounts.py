@@ -16,8 +16,11 @@ from .reader import Reader, show
 from .types import AppCluster, Resources, Role
 
 MIB = 1024 * 1024
-# Whole bytes: a part of one is a mistake, such as 512m for 512Mi.
+# Of these, what is written in bytes or in parts of one, and is no whole number of them, is a mistake, such as 512m for
+# 512Mi. What comes of 1.1Gi is none: Kubernetes takes it, and rounds it up.
 _BYTES = ("memory", "ephemeral-storage", "storage", "hugepages-")
+# The last letter of what is more than one.
+_UNITS = "kMGTPEi"
 
 
 def chosen(defined: Resources, settings: Resources) -> dict[str, dict[str, str]]:
@@ -46,7 +49,7 @@ def check_amount(reader: Reader, where: str, name: str, text: str) -> None:
         return
     if value > INT64:
         reader.problem(where, f"at most {INT64}, which is the most that Kubernetes counts", show(text))
-    elif name.startswith(_BYTES) and value.denominator != 1:
+    elif name.startswith(_BYTES) and value.denominator != 1 and text[-1] not in _UNITS:
         better = f"Did you mean {text[:-1]}Mi?" if text.endswith("m") else ""
         reader.problem(where, "a whole number of bytes", show(text), better)
     elif "/" in name and value.denominator != 1:

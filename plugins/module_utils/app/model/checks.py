@@ -15,8 +15,10 @@ from .amounts import check_amount, check_memory, check_together, chosen
 from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
 from .types import (
+    FLAT_FORMATS,
     PARAMETER_TYPES,
     SYSTEMD_TMPFS,
+    WRITTEN_FORMATS,
     ApiRule,
     App,
     AppCluster,
@@ -146,13 +148,14 @@ def _toleration(reader: Reader, toleration: Toleration) -> None:
 
 
 def _config_file(reader: Reader, file: ConfigFile) -> None:
-    if file.format == "properties":
-        check_properties(reader, "data", file.data)
+    if file.format in FLAT_FORMATS:
+        _check_flat(reader, "data", file.data)
     if file.format == "text" and file.data:
-        reader.problem("data", "text in a file of format text", "a mapping", "Set format to yaml or properties.")
+        remedy = f"Set format to {' or '.join(WRITTEN_FORMATS)}."
+        reader.problem("data", "text in a file of format text", "a mapping", remedy)
     if file.format != "text" and file.text:
         reader.problem("text", f"data in a file of format {file.format}", "a text", "Set format to text.")
-    for key in file.data if file.format == "properties" else ():
+    for key in file.data if file.format in FLAT_FORMATS else ():
         if file.data[key] is None:
             reader.problem(f"data.{key}", "a text", "nothing", 'Write "" for an empty one.')
     if file.source is not None:
@@ -162,8 +165,8 @@ def _config_file(reader: Reader, file: ConfigFile) -> None:
         reader.problem("source", "text or data", found, remedy)
 
 
-def check_properties(reader: Reader, where: str, data: Mapping[str, Any]) -> None:
-    """A file of properties has names and texts, and nothing below."""
+def _check_flat(reader: Reader, where: str, data: Mapping[str, Any]) -> None:
+    """A file of lines has names and texts, and nothing below."""
     for key, value in data.items():
         if isinstance(value, (Mapping, list, tuple)):
             remedy = f"Write {key}.NAME for a name of several parts." if isinstance(value, Mapping) and value else ""
@@ -175,15 +178,16 @@ def check_config(reader: Reader, file: ConfigFile, value: Any) -> None:
     where = f"config.{file.name}"
     if not isinstance(value, Mapping) or file.format == "text":
         return
-    if file.format == "properties":
-        check_properties(reader, where, value)
+    if file.format in FLAT_FORMATS:
+        _check_flat(reader, where, value)
     # The name of the file, or the one key at its top, once more: then nothing of it would be where the app looks.
     if isinstance(value.get(file.name), Mapping) and file.name not in file.data:
         reader.problem(f"{where}.{file.name}", f"what is in {file.name}", f"{file.name} once more",
                        "Take out this level.")  # fmt: skip
     for key, below in file.data.items() if len(file.data) == 1 else ():
         inner = value.get(key)
-        if isinstance(inner, Mapping) and isinstance(below, Mapping) and key not in below and key in inner:
+        twice = isinstance(inner, Mapping) and isinstance(inner.get(key), Mapping)
+        if twice and isinstance(below, Mapping) and key not in below:
             reader.problem(f"{where}.{key}.{key}", f"what is below {key} in {file.name}", f"{key} once more",
                            "Take out this level.")  # fmt: skip
 

@@ -39,6 +39,8 @@ _SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
 # The part after the slash of a label's name, and a label's value.
 _NAME = "[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _QUALIFIED = rf"((?=[^/]{{1,253}}/){_SUBDOMAIN}/)?{_NAME}"
+# Annotations' names are compared in lower case.
+_ANNOTATION = rf"((?=[^/]{{1,253}}/){_SUBDOMAIN.replace('a-z', 'A-Za-z')}/)?{_NAME}"
 _NO_DOTS = r"(?!(.|\n)*/\.\.?(/|$))"
 _PLACEHOLDER = r"\$\([a-z][a-z0-9_.-]*\)"
 
@@ -62,7 +64,7 @@ OWN_LABEL_NAME = Grammar(
 )
 LABEL_VALUE = Grammar(f"({_NAME})?", "a label's value: at most 63 letters, digits, dashes, dots and underscores")
 ANNOTATION_NAME = Grammar(
-    rf"(?!baremetal\.bigdata/)((?=[^/]{{1,253}}/){_SUBDOMAIN.replace('a-z', 'A-Za-z')}/)?{_NAME}",
+    rf"(?!baremetal\.bigdata/){_ANNOTATION}",
     "an annotation's name such as example.com/note, of at most 63 characters, that is none of the engine's own",
 )
 ENV_NAME = Grammar("[ -<>-~]+", "a variable's name of printable ASCII characters without =")
@@ -81,7 +83,7 @@ PATH = Grammar(rf"{_NO_DOTS}/[^:\x00-\x1f]*", "an absolute path without .. and c
 URL_PATH = Grammar(r"/[^\x00-\x20\x7f]*", "a path that starts with / and has no blanks")
 FIELD = Grammar(
     r"metadata\.(name|namespace|uid)|spec\.(nodeName|serviceAccountName)|status\.(hostIP|hostIPs|podIP|podIPs)"
-    rf"|metadata\.(labels|annotations)\['{_QUALIFIED}'\]",
+    rf"|metadata\.(labels\['{_QUALIFIED}'\]|annotations\['{_ANNOTATION}'\])",
     "a field of the pod: metadata.name, metadata.namespace, metadata.uid, spec.nodeName, spec.serviceAccountName, "
     "status.hostIP, status.podIP, metadata.labels['NAME'] or metadata.annotations['NAME']",
 )

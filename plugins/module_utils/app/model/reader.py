@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from ...kube.quantity import PATTERN as QUANTITY
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -58,8 +60,8 @@ QUOTE = "Put it in quotes: how it is written is lost otherwise."
 
 
 def _takes(pattern: str, number: float) -> bool:
-    """Whether a grammar is one of numbers, such as that of quantities: 0.50 and 0.5 say the same there."""
-    return bool(pattern) and re.fullmatch(pattern, str(number)) is not None
+    """Whether a grammar is that of quantities: 0.50 and 0.5 say the same there, and not in a label."""
+    return QUANTITY in pattern and re.fullmatch(pattern, str(number)) is not None
 
 
 class Reader:

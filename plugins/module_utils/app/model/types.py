@@ -46,6 +46,9 @@ GUEST_EVENTS = ("configure", "addnodes", "delnodes", "reconnect")
 NODE_PORTS = (30000, 32767)
 # What an image's systemd wants in memory, for its run-time state (systemd's container interface).
 SYSTEMD_TMPFS = ("/run", "/run/lock", "/tmp")
+# Of a configuration file: those that are written from `data`, and of them those that are lines of names and values.
+WRITTEN_FORMATS = ("yaml", "properties", "lines")
+FLAT_FORMATS = ("properties", "lines")
 PARAMETER_TYPES = {"str": str, "int": int, "bool": bool, "dict": dict, "list": list}
 _CARDINALITY = re.compile(r"([0-9]{1,6})(\+|-([0-9]{1,6}))?")
 
@@ -283,7 +286,7 @@ class ConfigFile:
     path: str = field(metadata=absolute("Absolute path of the file."))
     format: str = field(
         default="text",
-        metadata=spec("text: as it is. yaml, properties: written from `data`.", choices=("text", "yaml", "properties")),
+        metadata=spec("text: as it is. The others are written from `data`.", choices=("text", *WRITTEN_FORMATS)),
     )
     text: str = field(default="", metadata=spec("Content of a file of format text."))
     # Replaced by its text where a definition is read from a file: nothing that is read here has it.
@@ -295,7 +298,7 @@ class ConfigFile:
         ),
     )
     data: Mapping[str, Any] = field(
-        default_factory=dict, metadata=spec("Content of a file of format yaml or properties.")
+        default_factory=dict, metadata=spec("Content of a file of format yaml, properties or lines.")
     )
     secret: bool = field(default=False, metadata=spec("Keep it in a Secret."))
 

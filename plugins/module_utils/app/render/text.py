@@ -39,11 +39,18 @@ def merge(base: Any, changes: Any) -> Any:
 
 
 def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str:
-    """A configuration file's content. Data is written as JSON, which is YAML, or as sorted properties."""
+    """A configuration file's content. Data is written as JSON, which is YAML, or as sorted lines."""
     if item.format == "text":
         return scalar(substitute(item.text if override is None else override, values, item.name))
     data = substitute(merge(item.data, override or {}), values, item.name)
-    return properties(data) if item.format == "properties" else yaml_text(data)
+    if item.format == "yaml":
+        return yaml_text(data)
+    return properties(data) if item.format == "properties" else lines(data)
+
+
+def lines(data: Mapping[str, Any]) -> str:
+    """Lines by name, as they are: for readers that know no escapes, such as shells' and awk's."""
+    return "".join(f"{key}={scalar(data[key])}\n" for key in sorted(data))
 
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}

@@ -14,6 +14,8 @@ from ..compare import difference, hold_members, identity, normalise
 
 # Every Kubernetes cluster has it. Stands in for a namespace that is not there yet.
 STAND_IN = "default"
+# How the server tells a site's own policies, which often want nothing in that namespace. Their statuses are anything.
+_POLICIES = ("admission webhook", "calling webhook", "ValidatingAdmissionPolicy")
 
 
 @dataclass
@@ -72,12 +74,12 @@ def apply_objects(
 def _try(kube: Kube, item: Mapping[str, Any], manager: str, found: Applied) -> None:
     """Have the server look at an object whose namespace is not there yet.
 
-    What is forbidden in the namespace that stands in for it, by its quota or to this user, may well be allowed there,
-    and a role of which a binding speaks is there only by then.
+    What is forbidden in the namespace that stands in for it, by its quota, a policy or to this user, may well be
+    allowed there, and a role of which a binding speaks is there only by then.
     """
     try:
         kube.try_create(item, manager, STAND_IN)
     except KubeApiError as error:
-        if error.status not in (403, 404):
+        if error.status not in (403, 404) and not any(word in str(error) for word in _POLICIES):
             raise
         found.unseen[identity(item)] = str(error)

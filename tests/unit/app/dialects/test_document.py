@@ -312,11 +312,6 @@ TAG = "expected plain data, found the tag {}. Remove the tag, or fill in the tem
         ("a: 1\nb: !!python/object:os.system x", 2, TAG.format("!!python/object:os.system")),
         ("a: !!set {b, c}", 1, TAG.format("!!set")),
         ("a: !!binary aGk=", 1, TAG.format("!!binary")),
-        (
-            "a: &a {x: 1}\nb:\n  <<: *a\n  <<: *a",
-            4,
-            "expected << once, found it again, after line 3. Keep one of them.",
-        ),
         ("a: {<<: 1}", 1, "expected a mapping, or a list of mappings, to merge, found something else. Remove <<."),
         (
             "- op: add\n  path: /a",
@@ -346,6 +341,10 @@ def test_hostile_and_odd_texts(text, line, says):
         (
             "a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}",
             [{"a": {"x": 1}, "b": {"x": 2, "y": 2}, "c": {"x": 1, "y": 2}}],
+        ),
+        (
+            "a: &a {x: 1, z: 1}\nb: &b {x: 2, y: 2}\nc:\n  <<: *a\n  <<: *b\n  y: 3",
+            [{"a": {"x": 1, "z": 1}, "b": {"x": 2, "y": 2}, "c": {"x": 2, "y": 3, "z": 1}}],
         ),
         ("---\n---\na: 1\n...\n", [{"a": 1}]),
     ],

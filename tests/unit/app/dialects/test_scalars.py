@@ -114,6 +114,7 @@ spec:
       command: [sleep, 010]
       config_files:
         - {name: a.properties, path: /a, format: properties, data: {mode: 0027, on: on, version: 1.10}}
+        - {name: c.conf, path: /c, format: lines, data: {mode: 0027, on: on, version: 1.10}}
         - {name: b.yaml, path: /b, format: yaml, data: {ratio: 0.5, active: true, 8080: [1, null]}}
       secrets: [{id: some, secret: some, path: /some, mode: 0644}]
 """
@@ -147,7 +148,7 @@ def test_the_own_dialects_documents_keep_what_is_written():
     assert spec["tolerations"][0]["tolerationSeconds"] == 300
     assert app["metadata"]["version"] == "2.10"
     files = {item["name"]: item["data"] for item in app["spec"]["roles"][0]["config_files"]}
-    assert files["a.properties"] == {"mode": "0027", "on": "on", "version": "1.10"}
+    assert files["a.properties"] == files["c.conf"] == {"mode": "0027", "on": "on", "version": "1.10"}
     assert files["b.yaml"] == {"ratio": 0.5, "active": True, "8080": [1, None]}
     assert load_app(app).roles[0].secrets[0].mode == "0644"
 
@@ -207,6 +208,15 @@ def test_settings_that_have_lost_how_they_were_written_are_refused(value, found)
     assert str(error.value) == f"spec.roles.server.env.A: expected a text, found {found}. {remedy}"
 
 
+@pytest.mark.parametrize("field", ["node_selector", "pod_labels", "service_labels"])
+def test_labels_that_have_lost_how_they_were_written_are_refused(field):
+    cluster = document(CLUSTER)
+    # 1.10, by Ansible's YAML.
+    cluster["spec"]["roles"]["server"][field] = {"version": 1.1, "year": 2024}
+    with pytest.raises(AppError, match=f"{field}.version: expected a label's value: .*found 1.1. Put it in quotes"):
+        load_cluster(cluster, load_app(document(APP)))
+
+
 def test_parameters_that_have_lost_how_they_were_written_are_refused():
     app, cluster = document(APP), document(CLUSTER)
     app["spec"]["parameters"] = [{"name": "version", "type": "str", "default": "1"}]
@@ -221,7 +231,7 @@ def test_parameters_that_have_lost_how_they_were_written_are_refused():
 
 def test_nothing_is_no_property():
     with pytest.raises(AppError) as error:
-        load_app(document(APP.replace("on: on", "on: ")))
+        load_app(document(APP.replace("on: on", "on: ", 1)))
     where = "spec.roles[0].config_files[0].data.on"
     assert str(error.value) == f'{where}: expected a text, found nothing. Write "" for an empty one.'
 

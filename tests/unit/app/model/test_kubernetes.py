@@ -100,7 +100,10 @@ APPS_BETWEEN: list[tuple[str, Any, str]] = [
     (f"{ROLE}config_files.0.data", {"a": float("nan")}, "data.a: expected a text, a number, true or false"),
 ]
 PROPERTIES = {"name": "a", "path": "/a", "format": "properties"}
-APPS.append((f"{ROLE}config_files.0", {**PROPERTIES, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a name of"))
+APPS += [
+    (f"{ROLE}config_files.0", {**PROPERTIES, "format": kind, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a")
+    for kind in ("properties", "lines")
+]
 APPS_BETWEEN += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {8080: "a"}}, "expected texts as keys, found 8080"),
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {True: "a"}}, "expected texts as keys, found true"),
@@ -339,6 +342,44 @@ def test_annotations_have_an_end():
     cluster = changed(CLUSTER, f"{SET}pod_annotations", {"a": "x" * 2**18})
     with pytest.raises(AppError, match="expected annotations of at most 262144 bytes together"):
         stages(load_cluster(cluster, load_app(APP)))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        # What the API server takes, though no whole number of bytes: it rounds up.
+        ("memory_limit", "1.1Gi"),
+        ("memory_limit", "0.1Mi"),
+        ("memory_limit", "1.00001k"),
+        ("requests", {"ephemeral-storage": "0.1Gi"}),
+        ("memory_limit", "1000m"),
+        ("cpu_limit", "0.0001"),
+    ],
+)
+def test_amounts_that_kubernetes_rounds_are_taken(field, value):
+    load_cluster(changed(CLUSTER, f"{SET}resources", {field: value}), load_app(APP))
+
+
+@pytest.mark.parametrize("value", ["100m", "1.5", "0.5", "15e-1", "1u"])
+def test_parts_of_a_byte_are_refused(value):
+    with pytest.raises(AppError, match="expected a whole number of bytes"):
+        load_cluster(changed(CLUSTER, f"{SET}resources", {"memory_limit": value}), load_app(APP))
+
+
+@pytest.mark.parametrize("size", ["1.1Gi", "0.3Ti"])
+def test_volumes_that_kubernetes_rounds_are_taken(size):
+    load_cluster(changed(CLUSTER, f"{SET}storage", {"data": {"size": size}}), load_app(APP))
+
+
+def test_a_field_of_the_pod_may_be_an_annotation_of_any_domain():
+    load_app(changed(APP, f"{ROLE}env_fields", {"NOTE": "metadata.annotations['Example.com/Note']"}))
+
+
+def test_a_setting_of_its_sections_name_is_no_level_too_many():
+    app = load_app(changed(APP, "spec.roles.0.config_files.0.data", {"store": {"size": 1}}))
+    load_cluster(changed(CLUSTER, "spec.roles.master.config", {"a.yaml": {"store": {"store": "disk"}}}), app)
+    with pytest.raises(AppError, match="store once more"):
+        load_cluster(changed(CLUSTER, "spec.roles.master.config", {"a.yaml": {"store": {"store": {"size": 2}}}}), app)
 
 
 # --- what memory is for -----------------------------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of properties: read back by another reader of Java's rules, they are what was written."""
+"""Files of properties, read back by another reader of Java's rules, are what was written. Lines are as they are."""
 
 from __future__ import annotations
 
 import pytest
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.text import properties
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.text import lines, properties
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,5 +91,11 @@ def test_an_ordinary_value_is_as_it_is(value, written):
     assert properties({"spark.a": value}) == f"spark.a={written}\n"
 
 
-def test_names_are_in_order():
-    assert properties({"b": 1, "B": "x"}) == "B=x\nb=1\n"
+@pytest.mark.parametrize("write", [properties, lines])
+def test_names_are_in_order(write):
+    assert write({"b": 1, "B": "x"}) == "B=x\nb=1\n"
+
+
+@pytest.mark.parametrize("value", ["C:\\x", "é", " b", "a=b#c", 0.5, 8080, ""])
+def test_lines_have_no_escapes(value):
+    assert lines({"EGO_A": value}) == f"EGO_A={value}\n"
