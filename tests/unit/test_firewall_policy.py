@@ -7,6 +7,10 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import jinja2
+import pytest
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 TEMPLATES = Path(__file__).parents[2] / "roles/firewall/templates"
 
@@ -46,3 +50,26 @@ def test_without_sources_the_zone_decides():
         '  <ingress-zone name="public"/>\n  <egress-zone name="HOST"/>\n  <rule>\n'
         '    <port port="443" protocol="tcp"/>\n    <accept/>\n  </rule>\n</policy>'
     )
+
+
+@pytest.mark.parametrize(
+    ("zone", "active", "concerned"),
+    [
+        ("public", "public\n  interfaces: eth0\n", "public"),
+        # As of firewalld 2.
+        ("public", "docker\n  interfaces: docker0\npublic (default)\n  interfaces: eth0\n", "public"),
+        ("internal", "internal\n  sources: 192.0.2.0/24\npublic\n  interfaces: eth0", "internal"),
+        # Interfaces that nobody has bound are the default zone's, and no policy of that zone sees them.
+        ("public", "", "ANY"),
+        ("public", "kubernetes-pods\n  sources: 10.244.0.0/16\n", "ANY"),
+        ("public", None, "ANY"),
+        ("ANY", "public\n  interfaces: eth0\n", "ANY"),
+    ],
+)
+def test_the_mirrors_policy_reaches_interfaces_that_no_zone_has(zone, active, concerned):
+    variables = yaml.safe_load((TEMPLATES.parents[1] / "mirror/vars/main.yml").read_text())
+    asked = [{"stdout": "block public"}, {} if active is None else {"stdout": active}]
+    for name in ("__mirror_active_zones", "__mirror_ingress_zone"):
+        variables[name] = trust_as_template(variables[name])
+    variables |= {"mirror_firewall_zone": zone, "__mirror_zones": {"results": asked}}
+    assert Templar(loader=DataLoader(), variables=variables).template(variables["__mirror_ingress_zone"]) == concerned
