@@ -269,9 +269,9 @@ class CallbackModule(DefaultCallback):
 
     @staticmethod
     def host_label(result: CallbackTaskResult) -> str:
-        """The host, and the one that it delegates to by its inventory name."""
+        """The host, and the one that it delegates to by its inventory name; none, where each item has its own."""
         host, delegate = result.host.get_name(), result.task.delegate_to
-        return f"{host} -> {delegate}" if delegate and delegate != host else host
+        return f"{host} -> {delegate}" if delegate and delegate != host and "{{" not in delegate else host
 
     @staticmethod
     def _name_of(task: AnsibleTask) -> str:

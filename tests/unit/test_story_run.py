@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.callback.story import CallbackModule
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils import story_end as end
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.story_run import Failure, Phase, Run, Task
 
@@ -90,3 +93,19 @@ def test_phases_without_anything_to_do_and_quick_tasks_are_not_in_the_tables(run
     run.took = [(1.0, "Quick", 1), (70.0, "Slow", 1), (8.0, "Slower than quick", 1)]
     assert end.phases(run) == ["1  One  1.0 s  2 ok (1 changed)"]
     assert end.slowest(run, 5) == ["1 min 10 s  Slow", "     8.0 s  Slower than quick"]
+
+
+@pytest.mark.parametrize(
+    ("delegate", "label"),
+    [
+        (None, "worker1"),
+        ("worker1", "worker1"),
+        ("cp1", "worker1 -> cp1"),
+        # Of a loop over hosts: the item says which.
+        ("{{ item }}", "worker1"),
+    ],
+)
+def test_the_host_that_a_task_delegates_to_is_named_where_it_is_one(delegate, label):
+    host = SimpleNamespace(get_name=lambda: "worker1")
+    result = SimpleNamespace(host=host, task=SimpleNamespace(delegate_to=delegate))
+    assert CallbackModule.host_label(result) == label

@@ -348,6 +348,9 @@ class KubeApi:
                 content = answer.read()
             except (OSError, http.client.HTTPException) as error:
                 self.close()
+                if sent and not attempt and not isinstance(error, TimeoutError):
+                    # The server does not wait for ever for who asked ahead, and reads late.
+                    continue
                 raise self._lost(error) from error
             if answer.status in (200, 201, 202):
                 return content

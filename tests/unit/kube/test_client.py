@@ -67,7 +67,7 @@ class Lists(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     order = ("metadata", "items")
-    # Tokens of chunks that are answered in another way, once: with a status, or by a closed connection (0).
+    # Tokens of chunks that are answered in another way, once: with a status, by a closed connection (0), half (-1).
     failures: dict[str, int] = {}
     asked: list[str] = []
 
@@ -86,10 +86,11 @@ class Lists(BaseHTTPRequestHandler):
         metadata = {"resourceVersion": "7", **({"continue": str(start + 2)} if start + 2 < 6 else {})}
         content = {"metadata": metadata, "items": [{"continue": "no token"}, start, start + 1]}
         body = json.dumps({"kind": "List", **{name: content[name] for name in self.order}}).encode()
-        self.send_response(failure or 200)
+        self.close_connection = failure == -1
+        self.send_response(200 if failure in (None, -1) else failure)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: len(body) // 2] if failure == -1 else body)
 
 
 @pytest.fixture
@@ -140,7 +141,7 @@ def test_a_list_that_is_left_or_interrupted_leaves_a_client_that_can_be_used(lis
     assert api.get("/other", **{"continue": "4"})["items"][1:] == [4, 5]
 
 
-@pytest.mark.parametrize("failure", [0, 503, 429])
+@pytest.mark.parametrize("failure", [0, -1, 503, 429])
 def test_a_chunk_that_fails_at_first_is_asked_for_again(lists, failure, monkeypatch):
     handler, api = lists
     monkeypatch.setattr(client, "_pause", lambda attempt, retry_after: 0)

@@ -17,7 +17,7 @@ from typing import Any
 from ...kube.answer import number, shortened, truth
 from ...kube.errors import KubeApiError
 from ...kube.module import Unreachable, reason
-from ...kube.nodes import Obstacle, obstacle
+from ...kube.nodes import Obstacle, obstacle, outage
 from ...kube.objects import TIMEOUT, Kube
 from ...kube.pods import is_finished
 from ...kube.question import Question
@@ -238,7 +238,9 @@ class RoleWatch:
             unknown = f". Whether {hosts} works is not known: the kubeconfig's user may not list nodes" if hosts else ""
             return View(members, answers or {}, missing + trouble + unknown)
         each = (obstacle(dict(item.pod), nodes, self._volumes(item)) for item in waiting) if nodes else ()
-        obstacles = tuple(item for item in each if item)
+        # Where one stops, there may be a place in a moment.
+        room = any(item.leaving and item.node in nodes and outage(nodes[item.node]) is None for item in waiting)
+        obstacles = tuple(item for item in each if item and (item.certain or not room))
         if not (obstacles and all(item.certain for item in obstacles)):
             missing += trouble
         return View(members, answers or {}, missing, obstacles)

@@ -221,6 +221,18 @@ def test_where_another_host_could_make_room_it_is_waited_longer(cluster, clock):
     assert clock.now == 30
 
 
+def test_a_member_that_stops_on_a_host_that_works_makes_room(cluster, clock):
+    cluster.second = cluster.pod("store-1")
+    cluster.second["spec"]["volumes"] = []
+    cluster.others["role=store"] = [cluster.pod("store-0", "worker1", deleted=True), cluster.second]
+    view = wait(cluster, 120)
+    assert (view.obstacles, clock.now) == ((), 120)
+    # Not one that cannot stop.
+    cluster.others["role=store"][0] = cluster.pod("store-0", "worker2", deleted=True)
+    assert "member store-0 cannot stop on host worker2" in wait(cluster, 120).why
+    assert clock.now == 123
+
+
 def test_without_the_right_to_read_nodes_it_waits_as_long_as_it_may(cluster, clock):
     cluster.forbidden.add("Node")
     view = wait(cluster, 20)
