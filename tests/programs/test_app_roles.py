@@ -51,7 +51,7 @@ BROKEN = {
     "tasks/validate.yml": [
         {
             "ansible.builtin.set_fact": {
-                "__app_cluster_of_role": {"cluster": {"metadata": {"namespace": "apps", "name": "broken"}}}
+                "__app_cluster_of_role": {"cluster": {"metadata": {"namespace": "apps", "name": "{{ role_name }}"}}}
             }
         }
     ],
@@ -190,6 +190,13 @@ def test_whatever_fails_the_others_run_and_no_secret_is_told(site, role, named):
     end = done.stdout[done.stdout.index("Refuse to end well where an app has failed") :]
     assert named in end
     assert "hunter" not in end
+
+
+def test_what_one_app_said_is_not_told_of_the_next(site):
+    done = run(site, "apps.yml", apps_enabled=["site.apps.broken", "site.apps.lost", "site.apps.store"])
+    end = done.stdout[done.stdout.index("Refuse to end well where an app has failed") :]
+    assert "site.apps.lost: a task: see above" in end
+    assert "store runs 2" in done.stdout
 
 
 def test_an_app_cluster_that_fails_keeps_no_other_from_its_run(site):
