@@ -21,11 +21,11 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import scheduling, types
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model import cluster, questions, scheduling, types
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.declare import Field, declared
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.kubernetes import INT32, INT64
 
-SCHEMAS = {types.App: "docs/schemas/app.schema.json", types.AppCluster: "docs/schemas/app-cluster.schema.json"}
+SCHEMAS = {types.App: "docs/schemas/app.schema.json", cluster.AppCluster: "docs/schemas/app-cluster.schema.json"}
 PAGE = "docs/apps/definitions.md"
 TABLE = re.compile(r"(<!-- table: (\w+)(?: (\w+))? -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
@@ -59,7 +59,7 @@ RULES: dict[type, dict[str, Any]] = {
         "properties": {"groups": {"minItems": 1}, "resources": SOME_NAMES, "verbs": SOME_NAMES},
     },
     types.App: {"required": ["roles"], "properties": {"roles": {"minItems": 1}}},
-    types.Check: {"oneOf": [{"required": [name]} for name in ("http", "command", "tcp")]},
+    questions.Check: {"oneOf": [{"required": [name]} for name in ("http", "command", "tcp")]},
     types.ConfigFile: {
         # As dialects/sources.py has it: below the definition's directory, and no hidden file.
         "properties": {"source": {"type": "string", "pattern": r"^(\./)?[^./][^/]*(/[^./][^/]*)*$"}},
@@ -75,10 +75,10 @@ RULES: dict[type, dict[str, Any]] = {
             "source": {"properties": {"format": {"const": "text"}, "text": False, "data": False}},
         },
     },
-    types.Health: {"properties": {"members": NO_TCP, "safe": NO_TCP}},
-    types.Leave: {"properties": {name: {"required": ["command"]} for name in ("allowed", "announce")}},
-    types.LeaveStep: NO_TCP,
-    types.LiveRole: NO_TCP,
+    questions.Health: {"properties": {"members": NO_TCP, "safe": NO_TCP}},
+    questions.Leave: {"properties": {name: {"required": ["command"]} for name in ("allowed", "announce")}},
+    questions.LeaveStep: NO_TCP,
+    questions.LiveRole: NO_TCP,
     types.Parameter: {
         "allOf": [
             when({"type": {"const": name}}, {"properties": {"default": {"type": kind}}})
@@ -110,7 +110,7 @@ RULES: dict[type, dict[str, Any]] = {
             when({"restart_last": {"minItems": 1}}, {"required": ["live_role"]}),
         ],
     },
-    types.RoleSettings: {
+    cluster.RoleSettings: {
         "properties": {
             "config": {"additionalProperties": {"type": ["string", "object"]}},
         }
@@ -295,7 +295,7 @@ def page(text: str) -> str:
 
     def table(match: re.Match[str]) -> str:
         lines = ["| field | meaning | without it |", "| --- | --- | --- |"]
-        kind = getattr(types, match[2], None) or getattr(scheduling, match[2])
+        (kind,) = {vars(part)[match[2]] for part in (types, cluster, questions, scheduling) if match[2] in vars(part)}
         lines += rows(kind, match[3] or "spec")
         return match[1] + "\n" + "\n".join(lines) + "\n\n" + match[4]
 

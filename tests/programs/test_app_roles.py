@@ -247,7 +247,7 @@ SPARK = {"apps_enabled": ["spark"]}
         ({"app_clusters": "a.yml"}, 'expected a list of mappings, each with a definition; found "a.yml".'),
         (
             {**HAZELCAST, "hazelcast_heap": 600},
-            "hazelcast_memory: expected at least 800Mi, for hazelcast_heap, 600 MiB, and 200 MiB beside it, found "
+            "hazelcast_memory: expected at least 728Mi, for hazelcast_heap, 600 MiB, and 128 MiB beside it, found "
             "'512Mi'. Raise hazelcast_memory, or lower hazelcast_heap.",
         ),
         (
@@ -262,7 +262,7 @@ SPARK = {"apps_enabled": ["spark"]}
         ),
         (
             {"apps_enabled": ["cassandra"], "cassandra_heap": 2000},
-            "cassandra_memory: expected at least 2700Mi, for cassandra_heap, 2000 MiB, and 700 MiB beside it",
+            "cassandra_memory: expected at least 2300Mi, for cassandra_heap, 2000 MiB, and 300 MiB beside it",
         ),
         (
             {**HAZELCAST, "hazelcast_config": {"hazelcast": {"map": {}}}},

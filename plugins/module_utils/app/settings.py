@@ -21,9 +21,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .model.cluster import AppCluster
 from .model.declare import declared
 from .model.reader import AppError, Problem, show
-from .model.types import API_VERSION, AppCluster
+from .model.types import API_VERSION
 from .render.text import merge
 
 _PART = re.compile(r"\.?([^.\[\]]+)|\[([^\]]+)\]")

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Callable
 
+from ..model.cluster import AppCluster
 from ..model.declare import Field, declared
 from ..model.reader import Problem, show
-from ..model.types import FLAT_FORMATS, App, AppCluster, ConfigFile
+from ..model.types import FLAT_FORMATS, App, ConfigFile
 from .kubedirector.fields import FREE_TEXTS, NO_TEXTS, is_kubedirector
 
 

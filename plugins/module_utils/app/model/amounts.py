@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from ...kube.quantity import quantity
+from .cluster import AppCluster
 from .kubernetes import INT64
 from .reader import Reader, show
-from .types import AppCluster, Resources, Role
+from .types import Resources, Role
 
 MIB = 1024 * 1024
 # Of these, what is written in bytes or in parts of one, and is no whole number of them, is a mistake, such as 512m for

@@ -12,6 +12,8 @@ from typing import Any, Callable
 
 from ...kube.quantity import quantity
 from .amounts import check_amount, check_memory, check_together, chosen
+from .cluster import AppCluster, RoleSettings, ServiceSettings, VolumeSettings, secret_mounts
+from .questions import Check, Leave, LiveRole
 from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
 from .types import (
@@ -21,19 +23,11 @@ from .types import (
     WRITTEN_FORMATS,
     ApiRule,
     App,
-    AppCluster,
-    Check,
     ConfigFile,
-    Leave,
-    LiveRole,
     Parameter,
     Resources,
     Role,
-    RoleSettings,
-    ServiceSettings,
     Storage,
-    VolumeSettings,
-    secret_mounts,
 )
 
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from .checks import CHECKS, check_app, check_cluster, check_config, check_texts, check_value
+from .cluster import AppCluster, RoleSettings, ServiceSettings, VolumeSettings
 from .declare import Builder
 from .reader import AppError, Problem, Reader, show
-from .types import API_VERSION, App, AppCluster, Role, RoleSettings, Service, ServiceSettings, Storage, VolumeSettings
+from .types import API_VERSION, App, Role, Service, Storage
 
 BUILDER = Builder(CHECKS)
 

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The app model: what an app is (``App``) and what one cluster of it shall be (``AppCluster``).
+"""The app model: what an app is (``App``). What one cluster of it shall be is in ``cluster``.
 
 Each field says beside its type and default what it is in a document: ``load`` reads both from plain data as is declared
 here, and docs/generate_definitions.py writes the JSON Schemas and the tables of docs/apps/definitions.md. A docstring's
@@ -16,24 +16,19 @@ from typing import Any
 
 from .declare import LABEL, absolute, amount, image, location, named, octal, spec, text
 from .kubernetes import (
-    ANNOTATION_NAME,
     CAPABILITIES,
     DATA_KEY,
     ENV_NAME,
     FIELD,
     FILE_NAME,
     INT32,
-    LABEL_NAME,
-    LABEL_VALUE,
     MAX_PODS,
-    OWN_LABEL_NAME,
     PORT_NAME,
     RESOURCE_NAME,
     SUBDOMAIN,
     SUBDOMAIN_TEMPLATE,
-    URL_PATH,
 )
-from .scheduling import Affinity, Toleration
+from .questions import Health, Leave, LiveRole, Probes
 
 API_VERSION = "bigdata.baremetal/v1alpha1"
 CONTROLLERS = ("StatefulSet", "Deployment", "ReplicationController", "DaemonSet")
@@ -126,135 +121,6 @@ class Service:
         ),
     )
     description: str = field(default="", metadata=spec("For people."))
-
-
-@dataclass(frozen=True)
-class HttpCheck:
-    """A GET on a member's port, with https where the service's scheme is https."""
-
-    service: str = field(metadata=text(PORT_NAME, "Id of a service that the asked role offers.", quoted=True))
-    path: str = field(default="/", metadata=text(URL_PATH, "Path of the request."))
-    json: str = field(
-        default="", metadata=spec("The field of the JSON answer that counts, by dots.", "the whole answer")
-    )
-
-
-@dataclass(frozen=True)
-class Check:
-    """A question to one member: exactly one of http, command and tcp."""
-
-    http: HttpCheck | None = field(default=None, metadata=spec("A GET on a port of the member.", null=True))
-    command: tuple[str, ...] = field(
-        default=(),
-        metadata=spec(
-            "A command in the container; exit code 0 is yes, its output the answer. Placeholders are replaced."
-        ),
-    )
-    tcp: str = field(
-        default="",
-        metadata=spec("Id of a service whose port has to accept connections. Only for probes.", quoted=True),
-    )
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A check by the kubelet. Times are in seconds."""
-
-    check: Check = field(metadata=spec("What is asked.", inline=True))
-    initial_delay: int = field(default=0, metadata=spec("Seconds before the first probe.", minimum=0, maximum=INT32))
-    period: int = field(default=10, metadata=spec("Seconds between two probes.", minimum=1, maximum=INT32))
-    timeout: int = field(default=5, metadata=spec("Seconds for an answer.", minimum=1, maximum=INT32))
-    failures: int = field(
-        default=3, metadata=spec("Failures in a row after which the probe has failed.", minimum=1, maximum=INT32)
-    )
-
-
-@dataclass(frozen=True)
-class Probes:
-    """What the kubelet asks of the container."""
-
-    startup: Probe | None = field(default=None, metadata=spec("Until it succeeds, no other probe runs."))
-    readiness: Probe | None = field(default=None, metadata=spec("Whether clients may reach the member."))
-    liveness: Probe | None = field(
-        default=None,
-        metadata=spec("When it fails, the container restarts, so let it ask only what a restart mends."),
-    )
-
-
-@dataclass(frozen=True)
-class Health:
-    """The app's own word: that its members are there, and that one may go. A run asks the role's ready members."""
-
-    members: Check | None = field(
-        default=None,
-        metadata=spec(
-            "How many members the app counts, a whole number. A run waits until all that are asked say what is wanted.",
-            "ready pods count",
-        ),
-    )
-    safe: Check | None = field(
-        default=None,
-        metadata=spec("Whether a member may go without loss: true, or exit code 0.", "not asked"),
-    )
-    at: str = field(
-        default="",
-        metadata=spec("Id of the role whose ready members are asked, such as a master.", "the role's own", quoted=True),
-    )
-    counts: tuple[str, ...] = field(
-        default=(), metadata=spec("Ids of the roles whose members are counted together.", "this role alone")
-    )
-
-
-@dataclass(frozen=True)
-class LiveRole:
-    """Who a ready member is now, such as a leader: a check, what to take from its answer, and what to call that."""
-
-    check: Check = field(metadata=spec("What is asked.", inline=True))
-    match: str = field(
-        default="",
-        metadata=spec(
-            "Regular expression: its first group, or the whole match, is the answer. Where it does not match, "
-            "there is none.",
-            "the whole answer",
-        ),
-    )
-    names: Mapping[str, str] = field(default_factory=dict, metadata=spec("What to call an answer."))
-
-
-@dataclass(frozen=True)
-class LeaveStep:
-    """A step of leaving. Texts may contain $(member.name), $(member.ip), $(member.host) and $(remaining)."""
-
-    check: Check = field(metadata=spec("What is asked.", inline=True))
-    at: str = field(
-        default="",
-        metadata=spec(
-            "Id of the role in whose first ready member that stays the command runs.",
-            "in the member that leaves",
-            quoted=True,
-        ),
-    )
-
-
-@dataclass(frozen=True)
-class Leave:
-    """How one member leaves."""
-
-    allowed: LeaveStep | None = field(
-        default=None,
-        metadata=spec(
-            "A command; exit code 0: the member may leave. Otherwise nothing is changed, and the output is the reason. "
-            "Only reads; runs also in check mode."
-        ),
-    )
-    announce: LeaveStep | None = field(
-        default=None,
-        metadata=spec("A command that starts the hand-over of what the member holds, or does it. Can be repeated."),
-    )
-    done: LeaveStep | None = field(
-        default=None,
-        metadata=spec("Exit code 0, or true: nothing is left there. Asked again and again until the time is over."),
-    )
 
 
 @dataclass(frozen=True)
@@ -663,179 +529,3 @@ class App:
     def roles_of(self, service: str) -> list[Role]:
         """The roles whose members offer a service, in the order of the definition."""
         return [role for role in self.roles if service in role.services]
-
-
-@dataclass(frozen=True)
-class VolumeSettings:
-    """What a cluster chooses of a volume of the definition. Fixed once members live."""
-
-    size: str = field(default="", metadata=amount("Size in bytes, a Kubernetes quantity.", "the definition's"))
-    storage_class: str = field(default="", metadata=text(SUBDOMAIN, "Storage class.", "the definition's", empty=True))
-
-
-@dataclass(frozen=True)
-class RoleSettings:
-    """What a cluster says about a role; the rest is as in the definition."""
-
-    members: int = field(
-        metadata=spec(
-            "Number of members, within the role's cardinality.", "its smallest number", minimum=0, maximum=MAX_PODS
-        )
-    )
-    image: str = field(default="", metadata=image("Image.", "the definition's"))
-    resources: Resources = field(
-        default_factory=Resources,
-        metadata=spec("[Resources](#resources), in place of the definition's.", "the definition's"),
-    )
-    env: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=spec(
-            "Further environment variables, and other values of those in the definition. Placeholders are replaced.",
-            keys=ENV_NAME,
-        ),
-    )
-    config: Mapping[str, Any] = field(
-        default_factory=dict,
-        metadata=spec(
-            "By name of the configuration file: a mapping that is merged into `data` (null removes), or a text in "
-            "place of the text.",
-            "the definition's",
-        ),
-    )
-    storage: Mapping[str, Storage] = field(
-        default_factory=dict,
-        metadata=spec(
-            "By id of the volume: [its size and class](#volumes).",
-            "the definition's",
-            form="Mapping[str, VolumeSettings]",
-        ),
-    )
-    node_selector: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=text(LABEL_VALUE, "Labels of the nodes on which members run.", keys=LABEL_NAME),
-    )
-    tolerations: tuple[Mapping[str, Any], ...] = field(
-        default=(), metadata=spec("Kubernetes [tolerations](#tolerations-and-affinity).", like=Toleration)
-    )
-    affinity: Mapping[str, Any] = field(
-        default_factory=dict, metadata=spec("Kubernetes [affinity](#tolerations-and-affinity).", like=Affinity)
-    )
-    spread: str = field(
-        default="soft",
-        metadata=spec(
-            "Over hosts and racks: soft prefers; hard and racks demand an even share for each host or rack; none "
-            "leaves it to Kubernetes.",
-            choices=SPREADS,
-        ),
-    )
-    secret_env: Mapping[str, SecretKey] = field(
-        default_factory=dict,
-        metadata=spec("Environment variables from existing [Secrets](#secrets).", keys=ENV_NAME),
-    )
-    secrets: tuple[SecretMount, ...] = field(
-        default=(),
-        metadata=spec(
-            "Existing [Secrets](#secrets) that members mount; one with an id of the definition replaces it.", key="id"
-        ),
-    )
-    secret_keys: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Values that only guest-configured members are told, by their Secret.")
-    )
-    shared_memory: str = field(
-        default="", metadata=amount("Size of `/dev/shm` in bytes, a Kubernetes quantity.", "the runtime's")
-    )
-    service_account: str = field(
-        default="",
-        metadata=text(
-            SUBDOMAIN, "An existing ServiceAccount, whose token members have.", "the cluster's own", empty=True
-        ),
-    )
-    volumes: tuple[ClaimMount, ...] = field(
-        default=(), metadata=spec("Existing [claims](#volumes) that members mount.", key="path")
-    )
-    files: tuple[FetchedFile, ...] = field(
-        default=(),
-        metadata=spec(
-            "[Files](#config-packages) that members fetch. Only for a role with a config package.", key="path"
-        ),
-    )
-    pod_labels: Mapping[str, str] = field(
-        default_factory=dict, metadata=text(LABEL_VALUE, "Further labels of the role's pods.", keys=OWN_LABEL_NAME)
-    )
-    pod_annotations: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further annotations of the role's pods.", keys=ANNOTATION_NAME)
-    )
-    service_labels: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=text(LABEL_VALUE, "Further labels of the role's client Services.", keys=OWN_LABEL_NAME),
-    )
-    service_annotations: Mapping[str, str] = field(
-        default_factory=dict, metadata=spec("Further annotations of the role's client Services.", keys=ANNOTATION_NAME)
-    )
-
-
-@dataclass(frozen=True)
-class ServiceSettings:
-    """How a cluster offers a service."""
-
-    type: str = field(
-        default="ClusterIP", metadata=spec("Type of the Kubernetes Service.", "`service_type`", choices=SERVICE_TYPES)
-    )
-    node_port: int | None = field(
-        default=None,
-        metadata=spec("Fixed port on every node.", "Kubernetes' choice", minimum=NODE_PORTS[0], maximum=NODE_PORTS[1]),
-    )
-
-
-@dataclass(frozen=True)
-class Connections:
-    """Objects of the namespace of which guest-configured members are told."""
-
-    clusters: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of other app clusters."))
-    configmaps: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of ConfigMaps."))
-    secrets: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of Secrets."))
-
-
-@dataclass(frozen=True)
-class AppCluster:
-    """Settings of a cluster: what one cluster of an app shall be. Read by the filter baremetal.bigdata.app_render."""
-
-    name: str = field(
-        metadata=named(
-            "Name of the cluster: of its client Service, and the beginning of all other names.", place="metadata"
-        )
-    )
-    namespace: str = field(metadata=named("Namespace of all its objects.", 63, place="metadata"))
-    app: App = field(
-        metadata=spec("Name of the app, to be sure that the definition is the one that is meant.", "any", form="str")
-    )
-    roles: Mapping[str, RoleSettings] = field(
-        metadata=spec("[Settings](#settings-of-a-role) by id of the role.", "as the definition says")
-    )
-    services: Mapping[str, ServiceSettings] = field(
-        default_factory=dict, metadata=spec("[Settings](#settings-of-a-service) by id of the service.")
-    )
-    service_type: str = field(
-        default="ClusterIP", metadata=spec("Usual type of the client Services.", choices=SERVICE_TYPES)
-    )
-    parameters: Mapping[str, Any] = field(
-        default_factory=dict, metadata=spec("Values of the definition's parameters, by name.", "their defaults")
-    )
-    labels: Mapping[str, str] = field(
-        default_factory=dict,
-        metadata=text(LABEL_VALUE, "Further labels of all its objects.", keys=OWN_LABEL_NAME, place="metadata"),
-    )
-    connections: Connections = field(
-        default_factory=Connections,
-        metadata=spec("Objects of the namespace of which [guests](#config-packages) are told."),
-    )
-    image_pull_secrets: tuple[str, ...] = field(
-        default=(), metadata=text(SUBDOMAIN, "Names of Secrets with credentials for registries.")
-    )
-    create_namespace: bool = field(default=True, metadata=spec("Make the namespace where there is none."))
-    dns_domain: str = field(default="cluster.local", metadata=text(SUBDOMAIN, "DNS domain of the Kubernetes cluster."))
-
-
-def secret_mounts(role: Role, settings: RoleSettings) -> list[SecretMount]:
-    """The definition's, each replaced by the cluster's of the same id, and the cluster's own."""
-    return list({item.id: item for item in (*role.secrets, *settings.secrets)}.values())

@@ -9,7 +9,9 @@ from typing import Any
 
 from ...kube.question import Question
 from ..contract import Counted, LiveQuestion, RoleContract, Step
-from ..model.types import App, AppCluster, Check, LeaveStep, Role
+from ..model.cluster import AppCluster
+from ..model.questions import Check, LeaveStep
+from ..model.types import App, Role
 from ..placeholders import substitute, words
 from .names import CONTAINER, member_selector, role_domain, workload_name
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from ...labels import ANNOTATION_PACKAGE
 from ..contract import GuestConnections, GuestContract, GuestFile, GuestRole, GuestService
+from ..model.cluster import AppCluster
 from ..model.reader import AppError, Problem
-from ..model.types import AppCluster, Role, Service
+from ..model.types import Role, Service
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, workload_name
 from .text import digest
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import Any
 
 from ...labels import LABEL_APP, LABEL_CLUSTER, LABEL_COMPONENT, LABEL_MANAGER, LABEL_ROLE, MANAGER
-from ..model.types import AppCluster, Role, Service
+from ..model.cluster import AppCluster
+from ..model.types import Role, Service
 
 # The name of the one container that runs the app.
 CONTAINER = "app"

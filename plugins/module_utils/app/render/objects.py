@@ -17,9 +17,10 @@ from typing import Any
 from ...labels import ANNOTATION_FIXED, ANNOTATION_TEMPLATE
 from ..compare import identity
 from ..contract import RoleContract
+from ..model.cluster import AppCluster
 from ..model.kubernetes import MAX_ANNOTATIONS, MAX_DATA, MAX_LABEL, MAX_OBJECT
 from ..model.reader import AppError, Problem
-from ..model.types import AppCluster, Role
+from ..model.types import Role
 from .contract import role_contract
 from .guest import agent_object, guest_name
 from .names import (

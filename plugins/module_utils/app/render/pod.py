@@ -10,7 +10,9 @@ from typing import Any
 
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
 from ..model.amounts import chosen
-from ..model.types import SYSTEMD_TMPFS, AppCluster, Probe, Role, Storage, secret_mounts
+from ..model.cluster import AppCluster, secret_mounts
+from ..model.questions import Probe
+from ..model.types import SYSTEMD_TMPFS, Role, Storage
 from ..placeholders import scalar, substitute, words
 from .guest import pod_parts
 from .names import CONTAINER, discovery_name, peers, role_labels, tokens_name, workload_name

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...labels import ANNOTATION_DASHBOARD, ANNOTATION_PATH, ANNOTATION_SCHEME, LABEL_POD_NAME
-from ..model.types import AppCluster, Role, Service
+from ..model.cluster import AppCluster
+from ..model.types import Role, Service
 from .names import api_object, member_labels, service_name, workload_name
 
 
