@@ -377,13 +377,17 @@ class Suite:
         """Note parts that are not run."""
         self.outcomes += [Outcome(part.name, f"not run: {reason}") for part in parts]
 
-    def everything(self, parts: Sequence[Part]) -> bool:
-        """Run these parts, up to the first that fails."""
+    def everything(self, parts: Sequence[Part], further: bool = False) -> bool:
+        """Run these parts, up to the first that fails: with *further*, up to one that leaves no site to the others."""
+        good = True
         for number, part in enumerate(parts):
-            if not self.run(part):
+            if self.run(part):
+                continue
+            good = False
+            if not further or part is SCENARIOS[0]:
                 self.skip(parts[number + 1 :], f"{part.name} failed")
-                return False
-        return True
+                break
+        return good
 
     def within_budget(self) -> bool:
         """What every change is held by, then the scenarios whose inputs changed, as far as there is time."""
@@ -422,10 +426,10 @@ class Suite:
             if named:
                 kubeconfig = ROOT / f".{LAB}" / "kubeconfig"
                 first = [] if named[0].name == "default" or kubeconfig.exists() else [SCENARIOS[0]]
-                good = self.everything([*first, *named])
+                good = self.everything([*first, *named], further=True)
                 reason = "others were asked for by name"
             elif self.arguments.all:
-                good = self.everything([*ALWAYS, *FURTHER, *SCENARIOS])
+                good = self.everything([*ALWAYS, *FURTHER, *SCENARIOS], further=True)
                 reason = ""
             else:
                 good = self.within_budget()

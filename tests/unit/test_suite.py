@@ -183,6 +183,23 @@ def test_a_scenario_that_fails_ends_the_run(monkeypatch):
     assert run.said["cassandra"] == "not run: spark failed"
 
 
+@pytest.mark.parametrize("argv", [["--all"], ["spark", "cassandra"]])
+def test_what_is_asked_for_is_run_also_after_a_failure(monkeypatch, argv):
+    run = Recorded(monkeypatch, argv, fails=["lint", "spark"])
+    run.clean_up = lambda: None
+    assert run.main() == 1
+    assert run.said["spark"] == "failed"
+    assert run.said["cassandra"] == "passed"
+
+
+def test_without_a_site_no_scenario_is_run(monkeypatch):
+    run = Recorded(monkeypatch, ["--all"], fails=["default"])
+    run.clean_up = lambda: None
+    assert run.main() == 1
+    assert run.ran[-1] == "default"
+    assert run.said["spark"] == "not run: default failed"
+
+
 def test_the_scenario_that_removes_the_site_is_the_last(monkeypatch):
     memory = {part.name: {"hash": "old", "date": "2026-01-01"} for part in APPS if part.name != "reset"}
     assert suite.order(APPS, memory, hashes())[0].name == "reset"
