@@ -161,7 +161,8 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, Union
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -192,10 +193,13 @@ _LEFTOVERS = {
     ),
 }
 
+# A process that holds a socket: process, pid, cgroup, unit; of a listener port and protocol too.
+Owner = dict[str, Union[str, int, None]]
+
 _TIME_SERVICES = ("chronyd", "ntpd", "ntpsec", "systemd-timesyn", "ptp4l", "phc2sys", "openntpd")
 
 
-def read(path):
+def read(path: str) -> str:
     """Content of a file, stripped; empty when it cannot be read."""
     try:
         with open(path, encoding="utf-8", errors="replace") as stream:
@@ -204,14 +208,14 @@ def read(path):
         return ""
 
 
-def existing_parent(path):
+def existing_parent(path: str) -> str:
     path = os.path.abspath(path)
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
 
 
-def distribution():
+def distribution() -> dict[str, str | list[str]]:
     values = {}
     for line in (read("/etc/os-release") or read("/usr/lib/os-release")).splitlines():
         key, _equals, value = line.partition("=")
@@ -224,13 +228,13 @@ def distribution():
     }
 
 
-def meminfo():
+def meminfo() -> dict[str, int]:
     return {
         key: int(value) // 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", read("/proc/meminfo"), re.MULTILINE)
     }
 
 
-def disk(path):
+def disk(path: str) -> dict[str, str | float]:
     parent = existing_parent(path)
     status = os.statvfs(parent)
     return {
@@ -240,7 +244,7 @@ def disk(path):
     }
 
 
-def fsync_latency(path):
+def fsync_latency(path: str) -> dict[str, str | float] | None:
     """The 99th percentile of appending a WAL-sized record with fdatasync, in milliseconds."""
     if not path or os.path.isdir(os.path.join(path, "member")):
         return None
@@ -266,7 +270,7 @@ def fsync_latency(path):
     return {"path": parent, "samples": len(times), "p99_ms": round(1000 * times[int(0.99 * (len(times) - 1))], 2)}
 
 
-def sockets(protocol):
+def sockets(protocol: str) -> Iterator[tuple[int, str]]:
     """(port, inode) of listening TCP or bound UDP sockets."""
     state = "0A" if protocol == "tcp" else "07"
     for family in ("", "6"):
@@ -276,9 +280,9 @@ def sockets(protocol):
                 yield int(fields[1].rpartition(":")[2], 16), fields[9]
 
 
-def owners(inodes):
+def owners(inodes: set[str]) -> dict[str, Owner]:
     """inode -> process that holds it: process, pid, cgroup, unit."""
-    found = {}
+    found: dict[str, Owner] = {}
     for directory in glob.iglob("/proc/[0-9]*/fd"):
         try:
             entries = os.listdir(directory)
@@ -316,7 +320,7 @@ def owners(inodes):
     return found
 
 
-def listeners(ports):
+def listeners(ports: Iterable[Mapping[str, str | int]]) -> list[Owner]:
     wanted = {(port["port"], port["protocol"]) for port in ports}
     taken = [
         (port, protocol, inode)
@@ -337,7 +341,7 @@ def listeners(ports):
     return result
 
 
-def kernel_owner(port):
+def kernel_owner(port: int) -> str:
     for link in ip_json("-d", "link"):
         info = link.get("linkinfo") or {}
         if info.get("info_kind") == "vxlan" and (info.get("info_data") or {}).get("port") == port:
@@ -345,7 +349,7 @@ def kernel_owner(port):
     return ""
 
 
-def ip_json(*arguments):
+def ip_json(*arguments: str) -> list[dict[str, Any]]:
     for program in ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"):
         if os.path.exists(program):
             try:
@@ -362,7 +366,7 @@ def ip_json(*arguments):
     return []
 
 
-def addresses():
+def addresses() -> list[dict[str, str | int | None]] | None:
     found = [
         {
             "interface": link.get("ifname"),
@@ -377,7 +381,7 @@ def addresses():
     return found or None
 
 
-def routes():
+def routes() -> list[dict[str, str | None]]:
     result = []
     for line in read("/proc/net/route").splitlines()[1:]:
         fields = line.split()
@@ -399,7 +403,7 @@ def routes():
     return result
 
 
-def kernel_features():
+def kernel_features() -> dict[str, bool | None]:
     """The feature counts, not the module: it may be built in, loaded, or a module that can be loaded."""
     release = platform.release()
     modules = "".join(read(f"/lib/modules/{release}/{name}") for name in ("modules.builtin", "modules.dep")).replace(
@@ -424,18 +428,18 @@ def kernel_features():
     return result
 
 
-def cgroup_version():
+def cgroup_version() -> int | None:
     if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         return 2
     return 1 if os.path.isdir("/sys/fs/cgroup/memory") else None
 
 
-def selinux():
+def selinux() -> str:
     mode = read("/sys/fs/selinux/enforce")
     return {"1": "enforcing", "0": "permissive"}.get(mode, "disabled")
 
 
-def running(names):
+def running(names: Collection[str]) -> list[str]:
     found = set()
     for path in glob.iglob("/proc/[0-9]*/comm"):
         name = read(path)
@@ -444,7 +448,7 @@ def running(names):
     return sorted(found)
 
 
-def resolve(name, timeout):
+def resolve(name: str, timeout: float) -> dict[str, str | list[str]] | None:
     if not name:
         return None
     try:
@@ -459,10 +463,10 @@ def resolve(name, timeout):
     return {"name": name, "addresses": found, "error": "" if found else "the name is not known"}
 
 
-def fetch(url, ca, timeout):
+def fetch(url: str, ca: str, timeout: float) -> dict[str, str | bool | int | None] | None:
     if not url:
         return None
-    result = {"url": url, "ok": False, "status": None, "error": ""}
+    result: dict[str, str | bool | int | None] = {"url": url, "ok": False, "status": None, "error": ""}
     try:
         context = ssl.create_default_context(cadata=ca or None)
         request = urllib.request.Request(url, method="HEAD")
@@ -485,7 +489,7 @@ def fetch(url, ca, timeout):
     return result
 
 
-def kubelet_version():
+def kubelet_version() -> str:
     for program in ("/usr/local/bin/kubelet", "/usr/bin/kubelet"):
         if os.access(program, os.X_OK):
             try:
@@ -498,7 +502,7 @@ def kubelet_version():
     return ""
 
 
-def kubernetes(etcd_dir):
+def kubernetes(etcd_dir: str) -> dict[str, bool]:
     """What tells that the host belongs to a cluster already."""
     return {
         "node": os.path.exists("/etc/kubernetes/kubelet.conf"),
@@ -509,7 +513,7 @@ def kubernetes(etcd_dir):
     }
 
 
-def member_address(etcd_dir):
+def member_address(etcd_dir: str) -> str:
     """The address that the etcd member on the host has told the others, where it has one."""
     if not kubernetes(etcd_dir)["etcd"]:
         return ""
@@ -517,7 +521,7 @@ def member_address(etcd_dir):
     return url.group(1) if url else ""
 
 
-def leftovers():
+def leftovers() -> list[dict[str, str]]:
     return [
         {"name": name, "path": next(path for path in paths if os.path.exists(path))}
         for name, paths in _LEFTOVERS.items()
@@ -525,7 +529,7 @@ def leftovers():
     ]
 
 
-def main():
+def main() -> None:
     start = time.time()
     module = AnsibleModule(
         argument_spec={
@@ -567,7 +571,7 @@ def main():
 
     memory = meminfo()
     container = os.path.exists("/run/systemd/container") or os.path.exists("/run/.containerenv")
-    facts = {
+    facts: dict[str, Any] = {
         "addresses": addresses(),
         "architecture": platform.machine(),
         "cgroup_version": cgroup_version(),

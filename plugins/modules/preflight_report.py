@@ -104,7 +104,7 @@ msg:
 from ansible.module_utils.basic import AnsibleModule
 
 
-def main():
+def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "probe": {"type": "str", "required": True},
