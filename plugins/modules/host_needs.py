@@ -82,19 +82,11 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host.files import read
 from ..module_utils.host.unit import Unit
 
 # A kernel may have the feature built in, and then it has no module to load.
 BR_NETFILTER = "/proc/sys/net/bridge"
-
-
-def read(path: str) -> str:
-    """A file's text; empty where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
 
 
 def packages_missing(module: AnsibleModule, names: list[str]) -> bool:

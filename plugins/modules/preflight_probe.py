@@ -166,6 +166,8 @@ from typing import Any, Union
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host.files import read
+
 _FSYNC_SECONDS = 1.0
 _FSYNC_SAMPLES = 100
 _FSYNC_BYTES = 2300
@@ -197,15 +199,6 @@ _LEFTOVERS = {
 Owner = dict[str, Union[str, int, None]]
 
 _TIME_SERVICES = ("chronyd", "ntpd", "ntpsec", "systemd-timesyn", "ptp4l", "phc2sys", "openntpd")
-
-
-def read(path: str) -> str:
-    """Content of a file, stripped; empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
 
 
 def existing_parent(path: str) -> str:
@@ -301,7 +294,7 @@ def owners(inodes: set[str]) -> dict[str, Owner]:
                 program = os.path.basename(os.readlink(process + "/exe")).replace(" (deleted)", "")
             except OSError:
                 program = ""
-            name = read(process + "/comm")
+            name = read(process + "/comm").strip()
             # A script is known by its own name, not by its interpreter's.
             if not program or re.match(r"(python|perl|ruby|java|node|bash|sh|dash|busybox)", program):
                 program = name or program
@@ -435,14 +428,14 @@ def cgroup_version() -> int | None:
 
 
 def selinux() -> str:
-    mode = read("/sys/fs/selinux/enforce")
+    mode = read("/sys/fs/selinux/enforce").strip()
     return {"1": "enforcing", "0": "permissive"}.get(mode, "disabled")
 
 
 def running(names: Collection[str]) -> list[str]:
     found = set()
     for path in glob.iglob("/proc/[0-9]*/comm"):
-        name = read(path)
+        name = read(path).strip()
         if name in names:
             found.add(name)
     return sorted(found)
@@ -583,17 +576,17 @@ def main() -> None:
         "firewalld": bool(running(("firewalld",))),
         "fsync": fsync_latency(params["fsync_path"]),
         "hostname": platform.node(),
-        "init": read("/proc/1/comm"),
+        "init": read("/proc/1/comm").strip(),
         "kernel": platform.release(),
         "kernel_features": kernel_features(),
         "kubernetes": kubernetes(params["etcd_dir"]),
         "leftovers": leftovers(),
         "listeners": listeners(params["ports"]),
-        "machine_id": read("/etc/machine-id"),
+        "machine_id": read("/etc/machine-id").strip(),
         "member_address": member_address(params["etcd_dir"]),
         "memory_mb": memory.get("MemTotal"),
         # A container has its host's.
-        "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid"),
+        "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid").strip(),
         "python": list(sys.version_info[:3]),
         "routes": routes(),
         "selinux": selinux(),
