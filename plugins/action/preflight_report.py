@@ -25,7 +25,14 @@ from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
 from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
 from ..module_utils.preflight.limit import is_meant
-from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
+from ..module_utils.preflight.report import (
+    ARGUMENT_SPEC,
+    apply_ignore,
+    evaluate,
+    format_report,
+    summary,
+    warning_lines,
+)
 from ..module_utils.preflight.variables import check_variable_names, check_variable_range, check_variable_text
 from ..plugin_utils import catalogue, role_specs
 
@@ -50,18 +57,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _spec, args = self.validate_argument_spec(
-            argument_spec={
-                "probe": {"type": "str", "required": True},
-                "groups": {"type": "dict", "required": True},
-                "settings": {"type": "dict", "required": True},
-                "controller_files": {"type": "dict", "default": {}},
-                "kubeconfig": {"type": "path", "default": ""},
-                "lock_file": {"type": "str", "default": ""},
-                "ignore": {"type": "list", "elements": "str", "default": []},
-                "own_variables": {"type": "list", "elements": "str", "default": []},
-            }
-        )
+        _spec, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
         task_vars = task_vars or {}
         hostvars = task_vars["hostvars"]
         names = list(task_vars.get("ansible_play_hosts_all") or task_vars["ansible_play_hosts"])

@@ -103,21 +103,11 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.preflight.report import ARGUMENT_SPEC
+
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "probe": {"type": "str", "required": True},
-            "groups": {"type": "dict", "required": True},
-            "settings": {"type": "dict", "required": True},
-            "controller_files": {"type": "dict", "default": {}},
-            "kubeconfig": {"type": "path", "default": ""},
-            "lock_file": {"type": "str", "default": ""},
-            "ignore": {"type": "list", "elements": "str", "default": []},
-            "own_variables": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.fail_json(msg="preflight_report runs as an action plugin on the controller.")
 
 
