@@ -14,6 +14,9 @@ description:
     SELinux mode that is asked for, and names what is not so. What is named is then done by the modules made for it,
     and a host that lacks nothing costs one connection instead of one for each of them.
   - When in doubt, something is named. It changes nothing.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.reads_only
+  - baremetal.bigdata.attributes.posix
 options:
   packages:
     description: Names of OS packages that are to be installed.
@@ -41,17 +44,6 @@ options:
     type: str
     choices: ["", enforcing, permissive]
     default: ""
-attributes:
-  check_mode:
-    description: Looks in check mode too.
-    support: full
-  diff_mode:
-    description: Changes nothing, so shows nothing.
-    support: none
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
-    support: full
 """
 
 EXAMPLES = r"""

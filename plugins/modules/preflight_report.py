@@ -16,6 +16,8 @@ description:
   - Changes nothing.
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.reads_only
 options:
   probe:
     description: Name of the variable in which the probe's result was registered.
@@ -53,13 +55,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
 """
 
 EXAMPLES = r"""
