@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.vars import load_extra_vars
+from ansible.vars.hostvars import HostVars
 from ansible.vars.plugins import get_vars_from_inventory_sources, get_vars_from_path
 
 from ..filter.node_addresses import node_address
@@ -23,7 +25,14 @@ from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
 from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
 from ..module_utils.preflight.limit import is_meant
-from ..module_utils.preflight.report import apply_ignore, evaluate, format_report, summary, warning_lines
+from ..module_utils.preflight.report import (
+    ARGUMENT_SPEC,
+    apply_ignore,
+    evaluate,
+    format_report,
+    summary,
+    warning_lines,
+)
 from ..module_utils.preflight.variables import check_variable_names, check_variable_range, check_variable_text
 from ..plugin_utils import catalogue, role_specs
 
@@ -46,20 +55,10 @@ class ActionModule(ActionBase):
     _requires_connection = False
     _supports_check_mode = True
 
-    def run(self, tmp=None, task_vars=None):
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         result = super().run(tmp, task_vars)
-        _spec, args = self.validate_argument_spec(
-            argument_spec={
-                "probe": {"type": "str", "required": True},
-                "groups": {"type": "dict", "required": True},
-                "settings": {"type": "dict", "required": True},
-                "controller_files": {"type": "dict", "default": {}},
-                "kubeconfig": {"type": "path", "default": ""},
-                "lock_file": {"type": "str", "default": ""},
-                "ignore": {"type": "list", "elements": "str", "default": []},
-                "own_variables": {"type": "list", "elements": "str", "default": []},
-            }
-        )
+        _spec, args = self.validate_argument_spec(argument_spec=ARGUMENT_SPEC)
+        task_vars = task_vars or {}
         hostvars = task_vars["hostvars"]
         names = list(task_vars.get("ansible_play_hosts_all") or task_vars["ansible_play_hosts"])
         raw = {name: hostvars.raw_get(name) for name in names}
@@ -116,7 +115,7 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _host(probe):
+    def _host(probe: object) -> dict[str, Any]:
         if isinstance(probe, dict) and isinstance(probe.get("facts"), dict):
             return {"roles": probe["roles"], "facts": probe["facts"], "settings": probe["settings"]}
         host: dict[str, Any] = {"roles": [], "facts": None, "settings": {}}
@@ -128,7 +127,7 @@ class ActionModule(ActionBase):
         return host
 
     @staticmethod
-    def _supported_versions(lock_file):
+    def _supported_versions(lock_file: str) -> tuple[list[str], list[Finding]]:
         """The releases that can be installed, and a finding when the list that says so cannot be read."""
         try:
             # A lock file that is not there is a finding of its own; the collection's list says what it could hold.
@@ -146,7 +145,7 @@ class ActionModule(ActionBase):
             ]
         return artifacts.kubernetes_versions(content), []
 
-    def _addresses(self, names, hostvars):
+    def _addresses(self, names: Iterable[str], hostvars: HostVars) -> list[Finding]:
         """Findings about hosts outside of the run, whose addresses hosts of the run need."""
         return [
             make_finding(
@@ -161,7 +160,7 @@ class ActionModule(ActionBase):
         ]
 
     @staticmethod
-    def _written(name, values, host, hostvars):
+    def _written(name: str, values: Mapping[str, Any], host: Mapping[str, Any], hostvars: HostVars) -> dict[str, Any]:
         """A host's address, and what the inventory says of it."""
         return {
             "address": host["settings"].get("node_address"),
@@ -170,7 +169,7 @@ class ActionModule(ActionBase):
             "own": "cluster_node_address" in values,
         }
 
-    def _volumes(self, names, hostvars):
+    def _volumes(self, names: list[str], hostvars: HostVars) -> list[Finding]:
         """Findings about the local volumes of all hosts, also of those that the run is not limited to."""
         described: dict[str, dict[str, Any]] = {}
         findings = []
@@ -198,7 +197,7 @@ class ActionModule(ActionBase):
         ]
 
     @staticmethod
-    def _cluster(kubeconfig):
+    def _cluster(kubeconfig: str) -> dict[str, str]:
         """The cluster that the controller knows: its kubeconfig, and what its API says of itself."""
         if not kubeconfig or not os.path.isfile(kubeconfig):
             return {"kubeconfig": "", "version": "", "error": ""}
@@ -211,7 +210,7 @@ class ActionModule(ActionBase):
 
     # --- variables ---
 
-    def _variables(self, raw, hostvars, own):
+    def _variables(self, raw: Mapping[str, dict[str, Any]], hostvars: HostVars, own: Iterable[str]) -> list[Finding]:
         """Findings about names and values that the inventory, the play and the command line set."""
         specs = role_specs.load()
         options, known = role_specs.options(specs), role_specs.known_names(specs)
@@ -236,7 +235,7 @@ class ActionModule(ActionBase):
                 findings += check_value(str(name), value, spec, where)
         return findings
 
-    def _template(self, value, raw, host):
+    def _template(self, value: object, raw: Mapping[str, dict[str, Any]], host: str | None) -> object:
         """What a template comes to on a host of the play; None where that cannot be said here."""
         name = host if host in raw else next(iter(raw), None)
         if name is None:
@@ -247,7 +246,7 @@ class ActionModule(ActionBase):
             # It may need facts, or a default of the role that it is for: judged where it is used.
             return None
 
-    def _set_by_the_user(self, hostvars):
+    def _set_by_the_user(self, hostvars: HostVars) -> Iterator[tuple[str, Any, str, str | None]]:
         """(name, raw value, where it is set, a host that it holds for)."""
         inventory, loader = hostvars._inventory, self._loader
         base = loader.get_basedir()
@@ -271,7 +270,7 @@ class ActionModule(ActionBase):
             yield name, value, "extra variable", None
 
 
-def _address(variables):
+def _address(variables: Mapping[str, Any]) -> str:
     """A host's address; empty where it is not known, or only by facts of a host that is not in the run."""
     try:
         return node_address(variables)
@@ -279,7 +278,7 @@ def _address(variables):
         return ""
 
 
-def _asked_for(groups, names, settings):
+def _asked_for(groups: Mapping[str, list[str]], names: set[str], settings: Mapping[str, Any]) -> set[str]:
     """The hosts outside of a run with *names* whose addresses it needs: where etcd is, or where the API is."""
     core = {*groups["etcd"], *groups["control_plane"]}
     if core & names:
@@ -287,7 +286,7 @@ def _asked_for(groups, names, settings):
     return set() if settings.get("api_endpoint") else {*groups["control_plane"][:1]} - names
 
 
-def check_value(name, value, spec, where):
+def check_value(name: str, value: object, spec: Mapping[str, Any], where: str) -> list[Finding]:
     """Findings about one variable's type, choices and range."""
     kind = spec.get("type")
     written = None
@@ -319,7 +318,7 @@ def check_value(name, value, spec, where):
     return check_variable_range(name, validated.validated_parameters[name], where)
 
 
-def _is_template(value):
+def _is_template(value: object) -> bool:
     if isinstance(value, str):
         return "{{" in value or "{%" in value
     if isinstance(value, dict):
@@ -327,7 +326,7 @@ def _is_template(value):
     return isinstance(value, list) and any(_is_template(item) for item in value)
 
 
-def _where(name, value, title):
+def _where(name: str, value: object, title: str) -> str:
     """File and line where a variable is set, or what it belongs to."""
     origin = Origin and (Origin.get_tag(name) or Origin.get_tag(value))
     path = origin and origin.path

@@ -15,6 +15,8 @@ description:
     C(--diff), works with C(--check) before the namespace exists, and never takes members away unless asked to.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.field_manager
+  - baremetal.bigdata.attributes.dry_run
 options:
   state:
     description:
@@ -43,14 +45,7 @@ options:
         RV(held). Members then leave one by one, by M(baremetal.bigdata.app_leave).
     type: bool
     default: true
-  field_manager:
-    description: Owner of the applied fields in the objects' C(managedFields).
-    type: str
-    default: baremetal.bigdata
 attributes:
-  check_mode:
-    description: The API server's dry run. Where no API server answers, says so and changes nothing.
-    support: full
   diff_mode:
     description: One difference per changed object. Values of Secrets are never shown.
     support: full
@@ -98,7 +93,7 @@ from typing import Any
 from ..module_utils.app.compare import PRUNED_KINDS, difference, identity
 from ..module_utils.app.run.apply import Applied, apply_objects
 from ..module_utils.kube.errors import KubeApiError
-from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
+from ..module_utils.kube.module import FIELD_MANAGER, Unreachable, create_module, reason, reporting
 from ..module_utils.kube.objects import Kube
 
 
@@ -137,7 +132,7 @@ def main() -> None:
             "selector": {"type": "str"},
             "only": {"type": "list", "elements": "str"},
             "hold_members": {"type": "bool", "default": True},
-            "field_manager": {"type": "str", "default": "baremetal.bigdata"},
+            **FIELD_MANAGER,
         },
         required_if=[("state", "absent", ("namespace", "selector"))],
     )

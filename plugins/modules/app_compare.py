@@ -19,11 +19,9 @@ description:
     there is only a warning.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.app_cluster
+  - baremetal.bigdata.field_manager
 options:
-  namespace:
-    description: The namespace of the app cluster.
-    type: str
-    required: true
   selector:
     description: Label selector of everything that belongs to the app cluster.
     type: str
@@ -52,10 +50,6 @@ options:
     type: list
     elements: str
     default: []
-  field_manager:
-    description: Owner of the applied fields in the objects' C(managedFields).
-    type: str
-    default: baremetal.bigdata
 attributes:
   check_mode:
     description: Changes nothing in either mode. In check mode it reports C(changed) where a run would change something.
@@ -114,7 +108,7 @@ from ..module_utils.app.run.apply import STAND_IN, Applied, apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
 from ..module_utils.app.run.status import leave_order, restart_order
 from ..module_utils.app.run.watch import RoleWatch
-from ..module_utils.kube.module import create_module, reporting
+from ..module_utils.kube.module import APP_CLUSTER, FIELD_MANAGER, create_module, reporting
 from ..module_utils.kube.objects import Kube
 
 
@@ -216,7 +210,7 @@ def look(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     module = create_module(
         {
-            "namespace": {"type": "str", "required": True},
+            **APP_CLUSTER,
             "selector": {"type": "str", "required": True},
             "stages": {
                 "type": "list",
@@ -229,7 +223,7 @@ def main() -> None:
                 },
             },
             "keep": {"type": "list", "elements": "str", "default": []},
-            "field_manager": {"type": "str", "default": "baremetal.bigdata"},
+            **FIELD_MANAGER,
         }
     )
     count = sum(len(stage["objects"]) for stage in module.params["stages"])

@@ -18,6 +18,7 @@ description:
     interrupted run is safe to repeat and a second run tells nobody anything.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.field_manager
 options:
   state:
     description:
@@ -39,10 +40,6 @@ options:
     description: Seconds for all members to configure themselves, and again for each call of a start script.
     type: int
     default: 600
-  field_manager:
-    description: Owner of the applied fields in the objects' C(managedFields).
-    type: str
-    default: baremetal.bigdata
 attributes:
   check_mode:
     description: Applies by the API server's dry run, reads from members, and says who would be told what.
@@ -116,7 +113,7 @@ from ..module_utils.app.render.guest import CONFIGURE, guest_name
 from ..module_utils.app.render.names import namespace_object
 from ..module_utils.app.render.text import digest
 from ..module_utils.app.run import guest
-from ..module_utils.kube.module import Unreachable, create_module, reason, reporting
+from ..module_utils.kube.module import FIELD_MANAGER, Unreachable, create_module, reason, reporting
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
 from ..module_utils.labels import ANNOTATION_MEMBERS
@@ -525,7 +522,7 @@ def main() -> None:
             "guest": {"type": "dict", "required": True},
             "leaving": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 600},
-            "field_manager": {"type": "str", "default": "baremetal.bigdata"},
+            **FIELD_MANAGER,
         }
     )
     try:

@@ -15,30 +15,15 @@ description:
   - An interrupted run can be repeated. A refusal leaves everything as it was.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.app_cluster
+  - baremetal.bigdata.app_cluster.member
 options:
-  namespace:
-    description: The namespace of the app cluster.
-    type: str
-    required: true
-  contract:
-    description: The role, C(contract) in one of C(stages) of P(baremetal.bigdata.app_render#filter).
-    type: dict
-    required: true
   members:
     description: How many members stay. With no more than that there is nothing to do.
     type: int
     required: true
   timeout:
     description: Seconds for each of the steps, the hand-over of data among them.
-    type: int
-    default: 300
-attributes:
-  check_mode:
-    description: Does nothing, and says so. What would leave is said by M(baremetal.bigdata.app_compare).
-    support: full
-  diff_mode:
-    description: Shows nothing.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -66,19 +51,12 @@ waited:
 """
 
 from ..module_utils.app.run.leave import leave_one
-from ..module_utils.app.run.protocol import follow
+from ..module_utils.app.run.protocol import MEMBER, follow
 from ..module_utils.kube.module import create_module
 
 
 def main() -> None:
-    module = create_module(
-        {
-            "namespace": {"type": "str", "required": True},
-            "contract": {"type": "dict", "required": True},
-            "members": {"type": "int", "required": True},
-            "timeout": {"type": "int", "default": 300},
-        }
-    )
+    module = create_module({**MEMBER, "members": {"type": "int", "required": True}})
     params = module.params
     if module.check_mode:
         module.exit_json(changed=False, member="", msg="not done in check mode")

@@ -13,6 +13,8 @@ description:
     unless O(values) says another. No password is returned, shown or logged.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.attributes.dry_run
+  - baremetal.bigdata.attributes.no_difference
 options:
   name:
     description: Name of the Secret.
@@ -35,13 +37,6 @@ options:
     description: Labels of a Secret that is created.
     type: dict
     default: {}
-attributes:
-  check_mode:
-    description: The API server's dry run. Where no API server answers, says so and changes nothing.
-    support: full
-  diff_mode:
-    description: Shows no difference.
-    support: none
 """
 
 EXAMPLES = r"""

@@ -19,11 +19,9 @@ description:
   - Changes nothing.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.app_cluster
+  - baremetal.bigdata.attributes.reads_only
 options:
-  namespace:
-    description: The namespace of the app cluster.
-    type: str
-    required: true
   contracts:
     description: The roles, C(contract) in each of C(stages) of P(baremetal.bigdata.app_render#filter).
     type: list
@@ -33,13 +31,6 @@ options:
     description: Seconds to wait.
     type: int
     default: 300
-attributes:
-  check_mode:
-    description: Only reads, also in check mode.
-    support: full
-  diff_mode:
-    description: Changes nothing, so there is nothing to show.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -66,14 +57,14 @@ waited:
 
 from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.watch import Deadline, RoleWatch, View, until
-from ..module_utils.kube.module import Unreachable, create_module, reason
+from ..module_utils.kube.module import APP_CLUSTER, Unreachable, create_module, reason
 from ..module_utils.kube.objects import Kube
 
 
 def main() -> None:
     module = create_module(
         {
-            "namespace": {"type": "str", "required": True},
+            **APP_CLUSTER,
             "contracts": {"type": "list", "elements": "dict", "required": True},
             "timeout": {"type": "int", "default": 300},
         }

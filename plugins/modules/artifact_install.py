@@ -15,6 +15,8 @@ description:
     checksum or an unreachable source leaves the host as it was.
   - Each program is replaced in one step (rename), with the SELinux context that the policy has for its path.
   - What was installed is recorded, and a later run compares the files on the host with the record.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.posix
 options:
   artifacts:
     description:
@@ -103,10 +105,6 @@ attributes:
     support: full
   diff_mode:
     description: Shows the versions before and after.
-    support: full
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
     support: full
 notes:
   - Proxies are taken from the environment (C(http_proxy), C(https_proxy), C(no_proxy)).

@@ -15,11 +15,9 @@ description:
   - Changes nothing where the member serves already.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.app_cluster
+  - baremetal.bigdata.attributes.no_difference
 options:
-  namespace:
-    description: Namespace of the cluster.
-    type: str
-    required: true
   member:
     description: Name of the pod that waits.
     type: str
@@ -36,9 +34,6 @@ attributes:
   check_mode:
     description: Says what would be replaced.
     support: full
-  diff_mode:
-    description: Shows no difference.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -60,7 +55,7 @@ import time
 
 from ..module_utils.app.run.status import Member, member
 from ..module_utils.kube.answer import mapping, shortened
-from ..module_utils.kube.module import Unreachable, create_module
+from ..module_utils.kube.module import APP_CLUSTER, Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
 
@@ -124,7 +119,7 @@ def replace(kube: Kube, params: dict, check_mode: bool) -> str:
 def main() -> None:
     module = create_module(
         {
-            "namespace": {"type": "str", "required": True},
+            **APP_CLUSTER,
             "member": {"type": "str", "required": True},
             "address": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 900},

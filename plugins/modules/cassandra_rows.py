@@ -15,6 +15,8 @@ description:
   - The values follow from the keys, so a later call can tell a lost row from a changed one.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.app_cluster
+  - baremetal.bigdata.attributes.no_difference
 options:
   state:
     description:
@@ -25,10 +27,6 @@ options:
     type: str
     choices: [tested, written, present, absent, sustained]
     default: tested
-  namespace:
-    description: Namespace of the cluster.
-    type: str
-    required: true
   selector:
     description: Label selector of the members' pods.
     type: str
@@ -57,9 +55,6 @@ attributes:
   check_mode:
     description: Reads only, in the states V(written), V(present) and V(tested).
     support: full
-  diff_mode:
-    description: Shows no difference.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -116,7 +111,7 @@ from typing import Any
 
 from ..module_utils.app.run.watch import NoReadyMember, ready_member
 from ..module_utils.kube.answer import mapping
-from ..module_utils.kube.module import Unreachable, create_module
+from ..module_utils.kube.module import APP_CLUSTER, Unreachable, create_module
 from ..module_utils.kube.objects import Kube
 from ..module_utils.kube.stream import CommandFailed
 
@@ -148,7 +143,7 @@ def main() -> None:
                 "choices": ["tested", "written", "present", "absent", "sustained"],
                 "default": "tested",
             },
-            "namespace": {"type": "str", "required": True},
+            **APP_CLUSTER,
             "selector": {"type": "str", "required": True},
             "keyspace": {"type": "str", "default": "baremetal_bigdata_verify", "no_log": False},
             "rows": {"type": "int", "default": 1000},

@@ -17,6 +17,8 @@ description:
   - Missing parent directories are made, mode 0755.
   - With O(unit), the service that reads the files then runs with them, in the same round trip.
   - With O(state=absent), the same list says what is to go.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.posix
 options:
   state:
     description:
@@ -110,10 +112,6 @@ attributes:
     support: full
   diff_mode:
     description: Shows one difference for each file; of secret files only that they differ.
-    support: full
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
     support: full
 """
 

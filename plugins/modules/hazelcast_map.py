@@ -14,6 +14,7 @@ description:
   - The entries follow from O(seed), so a later call can tell a lost entry from a changed one.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.attributes.no_difference
 options:
   state:
     description:
@@ -64,9 +65,6 @@ attributes:
   check_mode:
     description: Reads only.
     support: full
-  diff_mode:
-    description: Shows no difference.
-    support: none
 """
 
 EXAMPLES = r"""

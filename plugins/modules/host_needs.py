@@ -14,6 +14,9 @@ description:
     SELinux mode that is asked for, and names what is not so. What is named is then done by the modules made for it,
     and a host that lacks nothing costs one connection instead of one for each of them.
   - When in doubt, something is named. It changes nothing.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.reads_only
+  - baremetal.bigdata.attributes.posix
 options:
   packages:
     description: Names of OS packages that are to be installed.
@@ -41,17 +44,6 @@ options:
     type: str
     choices: ["", enforcing, permissive]
     default: ""
-attributes:
-  check_mode:
-    description: Looks in check mode too.
-    support: full
-  diff_mode:
-    description: Changes nothing, so shows nothing.
-    support: none
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
-    support: full
 """
 
 EXAMPLES = r"""
@@ -82,19 +74,11 @@ import re
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.host.files import read
 from ..module_utils.host.unit import Unit
 
 # A kernel may have the feature built in, and then it has no module to load.
 BR_NETFILTER = "/proc/sys/net/bridge"
-
-
-def read(path: str) -> str:
-    """A file's text; empty where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read()
-    except OSError:
-        return ""
 
 
 def packages_missing(module: AnsibleModule, names: list[str]) -> bool:

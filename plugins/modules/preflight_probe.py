@@ -73,10 +73,10 @@ options:
     default: 5
 attributes:
   check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
+    description: Does in check mode what it does otherwise.
     support: full
   diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
+    description: Has nothing to show.
     support: none
 """
 
@@ -147,8 +147,6 @@ settings:
 
 import contextlib
 import glob
-import ipaddress
-import json
 import os
 import platform
 import re
@@ -161,9 +159,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+
+from ..module_utils.host.files import read
+from ..module_utils.host.network import addresses, listeners, routes
 
 _FSYNC_SECONDS = 1.0
 _FSYNC_SAMPLES = 100
@@ -195,23 +197,14 @@ _LEFTOVERS = {
 _TIME_SERVICES = ("chronyd", "ntpd", "ntpsec", "systemd-timesyn", "ptp4l", "phc2sys", "openntpd")
 
 
-def read(path):
-    """Content of a file, stripped; empty when it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as stream:
-            return stream.read().strip()
-    except OSError:
-        return ""
-
-
-def existing_parent(path):
+def existing_parent(path: str) -> str:
     path = os.path.abspath(path)
     while not os.path.isdir(path):
         path = os.path.dirname(path)
     return path
 
 
-def distribution():
+def distribution() -> dict[str, str | list[str]]:
     values = {}
     for line in (read("/etc/os-release") or read("/usr/lib/os-release")).splitlines():
         key, _equals, value = line.partition("=")
@@ -224,13 +217,13 @@ def distribution():
     }
 
 
-def meminfo():
+def meminfo() -> dict[str, int]:
     return {
         key: int(value) // 1024 for key, value in re.findall(r"^(\w+):\s+(\d+) kB", read("/proc/meminfo"), re.MULTILINE)
     }
 
 
-def disk(path):
+def disk(path: str) -> dict[str, str | float]:
     parent = existing_parent(path)
     status = os.statvfs(parent)
     return {
@@ -240,7 +233,7 @@ def disk(path):
     }
 
 
-def fsync_latency(path):
+def fsync_latency(path: str) -> dict[str, str | float] | None:
     """The 99th percentile of appending a WAL-sized record with fdatasync, in milliseconds."""
     if not path or os.path.isdir(os.path.join(path, "member")):
         return None
@@ -266,140 +259,7 @@ def fsync_latency(path):
     return {"path": parent, "samples": len(times), "p99_ms": round(1000 * times[int(0.99 * (len(times) - 1))], 2)}
 
 
-def sockets(protocol):
-    """(port, inode) of listening TCP or bound UDP sockets."""
-    state = "0A" if protocol == "tcp" else "07"
-    for family in ("", "6"):
-        for line in read(f"/proc/net/{protocol}{family}").splitlines()[1:]:
-            fields = line.split()
-            if len(fields) > 9 and fields[3] == state:
-                yield int(fields[1].rpartition(":")[2], 16), fields[9]
-
-
-def owners(inodes):
-    """inode -> process that holds it: process, pid, cgroup, unit."""
-    found = {}
-    for directory in glob.iglob("/proc/[0-9]*/fd"):
-        try:
-            entries = os.listdir(directory)
-        except OSError:
-            continue
-        process = directory.rsplit("/", 1)[0]
-        for entry in entries:
-            try:
-                target = os.readlink(os.path.join(directory, entry))
-            except OSError:
-                continue
-            inode = target[8:-1] if target.startswith("socket:[") else ""
-            if inode not in inodes or inode in found:
-                continue
-            try:
-                program = os.path.basename(os.readlink(process + "/exe")).replace(" (deleted)", "")
-            except OSError:
-                program = ""
-            name = read(process + "/comm")
-            # A script is known by its own name, not by its interpreter's.
-            if not program or re.match(r"(python|perl|ruby|java|node|bash|sh|dash|busybox)", program):
-                program = name or program
-            cgroup = ""
-            for line in read(process + "/cgroup").splitlines():
-                path = line.split(":", 2)[2]
-                if len(path) > len(cgroup):
-                    cgroup = path
-            unit = re.findall(r"[^/]+\.service", cgroup)
-            found[inode] = {
-                "process": program,
-                "pid": int(process.rsplit("/", 1)[1]),
-                "cgroup": cgroup,
-                "unit": unit[-1] if unit else "",
-            }
-    return found
-
-
-def listeners(ports):
-    wanted = {(port["port"], port["protocol"]) for port in ports}
-    taken = [
-        (port, protocol, inode)
-        for protocol in ("tcp", "udp")
-        for port, inode in sockets(protocol)
-        if (port, protocol) in wanted
-    ]
-    if not taken:
-        return []
-    by_inode = owners({inode for _port, _protocol, inode in taken} - {"0"})
-    result = []
-    for port, protocol, inode in taken:
-        # Without a process: the kernel's own, such as that of a vxlan interface.
-        owner = by_inode.get(inode) or {"process": kernel_owner(port), "pid": None, "cgroup": "", "unit": ""}
-        entry = dict(owner, port=port, protocol=protocol)
-        if entry not in result:
-            result.append(entry)
-    return result
-
-
-def kernel_owner(port):
-    for link in ip_json("-d", "link"):
-        info = link.get("linkinfo") or {}
-        if info.get("info_kind") == "vxlan" and (info.get("info_data") or {}).get("port") == port:
-            return link["ifname"]
-    return ""
-
-
-def ip_json(*arguments):
-    for program in ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip"):
-        if os.path.exists(program):
-            try:
-                output = subprocess.run(
-                    [program, "-j"] + list(arguments),
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                    check=True,
-                    timeout=5,
-                ).stdout
-                return json.loads(output or b"[]")
-            except (OSError, subprocess.SubprocessError, ValueError):
-                return []
-    return []
-
-
-def addresses():
-    found = [
-        {
-            "interface": link.get("ifname"),
-            "address": address["local"],
-            "prefix": address["prefixlen"],
-            "mtu": link.get("mtu"),
-        }
-        for link in ip_json("address")
-        for address in link.get("addr_info") or []
-        if "local" in address
-    ]
-    return found or None
-
-
-def routes():
-    result = []
-    for line in read("/proc/net/route").splitlines()[1:]:
-        fields = line.split()
-        if len(fields) < 8:
-            continue
-        target, gateway, mask = (
-            ipaddress.ip_address(
-                bytes.fromhex(fields[column])[::-1] if sys.byteorder == "little" else bytes.fromhex(fields[column])
-            )
-            for column in (1, 2, 7)
-        )
-        result.append(
-            {
-                "destination": str(ipaddress.ip_network(f"{target}/{mask}", strict=False)),
-                "gateway": str(gateway) if int(gateway) else None,
-                "interface": fields[0],
-            }
-        )
-    return result
-
-
-def kernel_features():
+def kernel_features() -> dict[str, bool | None]:
     """The feature counts, not the module: it may be built in, loaded, or a module that can be loaded."""
     release = platform.release()
     modules = "".join(read(f"/lib/modules/{release}/{name}") for name in ("modules.builtin", "modules.dep")).replace(
@@ -424,27 +284,27 @@ def kernel_features():
     return result
 
 
-def cgroup_version():
+def cgroup_version() -> int | None:
     if os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
         return 2
     return 1 if os.path.isdir("/sys/fs/cgroup/memory") else None
 
 
-def selinux():
-    mode = read("/sys/fs/selinux/enforce")
+def selinux() -> str:
+    mode = read("/sys/fs/selinux/enforce").strip()
     return {"1": "enforcing", "0": "permissive"}.get(mode, "disabled")
 
 
-def running(names):
+def running(names: Collection[str]) -> list[str]:
     found = set()
     for path in glob.iglob("/proc/[0-9]*/comm"):
-        name = read(path)
+        name = read(path).strip()
         if name in names:
             found.add(name)
     return sorted(found)
 
 
-def resolve(name, timeout):
+def resolve(name: str, timeout: float) -> dict[str, str | list[str]] | None:
     if not name:
         return None
     try:
@@ -459,10 +319,10 @@ def resolve(name, timeout):
     return {"name": name, "addresses": found, "error": "" if found else "the name is not known"}
 
 
-def fetch(url, ca, timeout):
+def fetch(url: str, ca: str, timeout: float) -> dict[str, str | bool | int | None] | None:
     if not url:
         return None
-    result = {"url": url, "ok": False, "status": None, "error": ""}
+    result: dict[str, str | bool | int | None] = {"url": url, "ok": False, "status": None, "error": ""}
     try:
         context = ssl.create_default_context(cadata=ca or None)
         request = urllib.request.Request(url, method="HEAD")
@@ -485,7 +345,7 @@ def fetch(url, ca, timeout):
     return result
 
 
-def kubelet_version():
+def kubelet_version() -> str:
     for program in ("/usr/local/bin/kubelet", "/usr/bin/kubelet"):
         if os.access(program, os.X_OK):
             try:
@@ -498,7 +358,7 @@ def kubelet_version():
     return ""
 
 
-def kubernetes(etcd_dir):
+def kubernetes(etcd_dir: str) -> dict[str, bool]:
     """What tells that the host belongs to a cluster already."""
     return {
         "node": os.path.exists("/etc/kubernetes/kubelet.conf"),
@@ -509,7 +369,7 @@ def kubernetes(etcd_dir):
     }
 
 
-def member_address(etcd_dir):
+def member_address(etcd_dir: str) -> str:
     """The address that the etcd member on the host has told the others, where it has one."""
     if not kubernetes(etcd_dir)["etcd"]:
         return ""
@@ -517,7 +377,7 @@ def member_address(etcd_dir):
     return url.group(1) if url else ""
 
 
-def leftovers():
+def leftovers() -> list[dict[str, str]]:
     return [
         {"name": name, "path": next(path for path in paths if os.path.exists(path))}
         for name, paths in _LEFTOVERS.items()
@@ -525,7 +385,7 @@ def leftovers():
     ]
 
 
-def main():
+def main() -> None:
     start = time.time()
     module = AnsibleModule(
         argument_spec={
@@ -567,7 +427,7 @@ def main():
 
     memory = meminfo()
     container = os.path.exists("/run/systemd/container") or os.path.exists("/run/.containerenv")
-    facts = {
+    facts: dict[str, Any] = {
         "addresses": addresses(),
         "architecture": platform.machine(),
         "cgroup_version": cgroup_version(),
@@ -579,17 +439,17 @@ def main():
         "firewalld": bool(running(("firewalld",))),
         "fsync": fsync_latency(params["fsync_path"]),
         "hostname": platform.node(),
-        "init": read("/proc/1/comm"),
+        "init": read("/proc/1/comm").strip(),
         "kernel": platform.release(),
         "kernel_features": kernel_features(),
         "kubernetes": kubernetes(params["etcd_dir"]),
         "leftovers": leftovers(),
         "listeners": listeners(params["ports"]),
-        "machine_id": read("/etc/machine-id"),
+        "machine_id": read("/etc/machine-id").strip(),
         "member_address": member_address(params["etcd_dir"]),
         "memory_mb": memory.get("MemTotal"),
         # A container has its host's.
-        "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid"),
+        "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid").strip(),
         "python": list(sys.version_info[:3]),
         "routes": routes(),
         "selinux": selinux(),

@@ -16,6 +16,8 @@ description:
   - Changes nothing.
 version_added: 0.1.0
 author: The baremetal.bigdata maintainers (@baremetal)
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.reads_only
 options:
   probe:
     description: Name of the variable in which the probe's result was registered.
@@ -53,13 +55,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    description: Can run in check_mode and return changed status prediction without modifying target.
-    support: full
-  diff_mode:
-    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
-    support: none
 """
 
 EXAMPLES = r"""
@@ -103,21 +98,11 @@ msg:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ..module_utils.preflight.report import ARGUMENT_SPEC
 
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "probe": {"type": "str", "required": True},
-            "groups": {"type": "dict", "required": True},
-            "settings": {"type": "dict", "required": True},
-            "controller_files": {"type": "dict", "default": {}},
-            "kubeconfig": {"type": "path", "default": ""},
-            "lock_file": {"type": "str", "default": ""},
-            "ignore": {"type": "list", "elements": "str", "default": []},
-            "own_variables": {"type": "list", "elements": "str", "default": []},
-        },
-        supports_check_mode=True,
-    )
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     module.fail_json(msg="preflight_report runs as an action plugin on the controller.")
 
 

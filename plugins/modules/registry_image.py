@@ -13,6 +13,8 @@ description:
   - Sees to it that a registry holds images under given tags and digests. Pushes what it does not hold.
   - Speaks the OCI distribution protocol (version 1.1) without authentication, so it is meant for a registry on
     the loopback interface of the host that it runs on.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.posix
 options:
   registry:
     description: Address of the registry.
@@ -58,10 +60,6 @@ attributes:
     support: full
   diff_mode:
     description: Shows the missing images.
-    support: full
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
     support: full
 """
 

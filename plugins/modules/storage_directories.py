@@ -12,6 +12,8 @@ description:
   - Makes directories that are missing, with their parents. One that is there keeps its owner, its mode and what is in
     it, since kubelet gives a volume to the group of the pod that has it.
   - All paths are looked at before the first one is changed. No directory is ever removed.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.posix
 options:
   paths:
     description: Absolute paths of the directories.
@@ -41,10 +43,6 @@ attributes:
     support: full
   diff_mode:
     description: Shows the paths that are made, and how many entries are deleted.
-    support: full
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
     support: full
 """
 

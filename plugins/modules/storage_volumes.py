@@ -14,6 +14,7 @@ description:
   - With O(state=described), the StorageClass and the volumes become what O(objects) says.
 extends_documentation_fragment:
   - baremetal.bigdata.kube_auth
+  - baremetal.bigdata.attributes.dry_run
 options:
   state:
     description: V(looked) changes nothing.
@@ -37,9 +38,6 @@ options:
     elements: dict
     default: []
 attributes:
-  check_mode:
-    description: The API server's dry run. Where no API server answers, says so and changes nothing.
-    support: full
   diff_mode:
     description: Shows each object that is applied or deleted.
     support: full

@@ -13,6 +13,8 @@ description:
   - Removes directories and files, with all that is in them. Where another file system is mounted below one of them,
     nothing at all is removed, and the mount is named, unlike M(ansible.builtin.file), which goes on into it.
   - A path that is a mount point itself is emptied and stays.
+extends_documentation_fragment:
+  - baremetal.bigdata.attributes.posix
 options:
   paths:
     description: Absolute paths. The last part may be a pattern (C(*), C(?), C([abc])).
@@ -29,10 +31,6 @@ attributes:
     support: full
   diff_mode:
     description: Shows the paths, and how many entries each holds.
-    support: full
-  platform:
-    description: The systems that it runs on.
-    platforms: posix
     support: full
 """
 

@@ -15,6 +15,9 @@ ARGUMENT_SPEC = {
     "kubeconfig": {"type": "path", "fallback": (env_fallback, ["K8S_AUTH_KUBECONFIG", "KUBECONFIG"])},
     "context": {"type": "str", "fallback": (env_fallback, ["K8S_AUTH_CONTEXT"])},
 }
+# Those of the doc fragments app_cluster and field_manager.
+APP_CLUSTER = {"namespace": {"type": "str", "required": True}}
+FIELD_MANAGER = {"field_manager": {"type": "str", "default": "baremetal.bigdata"}}
 
 
 class Unreachable(Exception):

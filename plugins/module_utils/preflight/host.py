@@ -19,7 +19,7 @@ OVERLAY_BYTES = {"flannel": 50}
 OWN_INTERFACES = ("lo", "flannel*", "cni*", "veth*", "kube-*", "nodelocaldns")
 
 
-def _need(thresholds: dict, roles: list[str]) -> float:
+def _need(thresholds: dict | None, roles: list[str]) -> float:
     """The largest threshold of the roles that a host has."""
     return max([float((thresholds or {}).get(role) or 0) for role in roles] or [0.0])
 
@@ -49,15 +49,15 @@ def check_host(host: str, roles: list[str], facts: dict, settings: dict) -> list
 
 
 class _Host:
-    def __init__(self, name, roles, facts, settings):
+    def __init__(self, name: str, roles: list[str], facts: dict, settings: dict) -> None:
         self.name, self.roles, self.facts, self.settings = name, roles, facts, settings
         self.is_node = "control_plane" in roles or "worker" in roles
 
-    def finding(self, check, expected, found, remedy, severity=None):
+    def finding(self, check: str, expected: str, found: object, remedy: str, severity: str | None = None) -> Finding:
         return make_finding(self.name, check, expected, found, remedy, severity)
 
 
-def _rule_base(host):
+def _rule_base(host: _Host) -> list[Finding]:
     facts, findings = host.facts, []
     if facts.get("effective_uid") != 0:
         findings.append(
@@ -89,7 +89,7 @@ def _rule_base(host):
     return findings
 
 
-def _rule_os(host):
+def _rule_os(host: _Host) -> list[Finding]:
     distribution = host.facts.get("distribution") or {}
     families = [distribution.get("id", "")] + (distribution.get("id_like") or [])
     version = re.match(r"\d+", str(distribution.get("version") or ""))
@@ -116,7 +116,7 @@ def _rule_os(host):
     ]
 
 
-def _rule_size(host):
+def _rule_size(host: _Host) -> list[Finding]:
     findings = []
     cpus, memory = (
         _need(host.settings.get("min_cpus"), host.roles),
@@ -143,7 +143,7 @@ def _rule_size(host):
     return findings
 
 
-def _rule_disk(host):
+def _rule_disk(host: _Host) -> list[Finding]:
     findings = []
     for path, need in sorted((host.settings.get("min_disk_gb") or {}).items()):
         disk = (host.facts.get("disks") or {}).get(path)
@@ -181,7 +181,7 @@ def _rule_disk(host):
     return findings
 
 
-def _rule_swap(host):
+def _rule_swap(host: _Host) -> list[Finding]:
     swap, policy = host.facts.get("swap_mb") or 0, host.settings.get("swap_allowed")
     if not swap or not host.is_node or policy:
         return []
@@ -213,7 +213,7 @@ def clock_offset(controller: dict, host: dict) -> tuple[float, float]:
     return host["end"] - controller["after"], host["start"] - controller["before"]
 
 
-def _rule_clock(host):
+def _rule_clock(host: _Host) -> list[Finding]:
     findings = []
     limit, controller, clock = (
         host.settings.get("max_clock_offset_seconds"),
@@ -245,7 +245,7 @@ def _rule_clock(host):
     return findings
 
 
-def _rule_ports(host):
+def _rule_ports(host: _Host) -> list[Finding]:
     findings = []
     listeners: dict[tuple[int, str], list[dict]] = {}
     for listener in host.facts.get("listeners") or []:
@@ -286,7 +286,7 @@ def _is_own(listener: dict, wanted: dict) -> bool:
     return not cgroup or not expected or expected in cgroup
 
 
-def _rule_names(host):
+def _rule_names(host: _Host) -> list[Finding]:
     findings = []
     hostname, node = str(host.facts.get("hostname") or ""), str(host.settings.get("node_name") or host.name)
     if len(node) > 253 or not all(LABEL.fullmatch(label) for label in node.split(".")):
@@ -333,7 +333,7 @@ _FEATURES = {
 }
 
 
-def _rule_kernel(host):
+def _rule_kernel(host: _Host) -> list[Finding]:
     findings = []
     kernel = host.facts.get("kernel_features") or {}
     for feature, (title, scope) in sorted(_FEATURES.items()):
@@ -374,7 +374,7 @@ def node_interface(facts: dict, address: str) -> dict | None:
     return None
 
 
-def _rule_network(host):
+def _rule_network(host: _Host) -> list[Finding]:
     findings = []
     address, addresses = str(host.settings.get("node_address") or ""), host.facts.get("addresses")
     variable = host.settings.get("node_address_variable") or "cluster_node_address"
@@ -423,7 +423,7 @@ def _rule_network(host):
         )
     findings += _overlaps(host)
     if interface is not None and host.is_node:
-        overhead = OVERLAY_BYTES.get(host.settings.get("network_plugin"), 0)
+        overhead = OVERLAY_BYTES.get(str(host.settings.get("network_plugin")), 0)
         minimum = int(host.settings.get("min_mtu") or 0)
         if interface["mtu"] < minimum:
             findings.append(
@@ -437,7 +437,7 @@ def _rule_network(host):
     return findings
 
 
-def _overlaps(host):
+def _overlaps(host: _Host) -> list[Finding]:
     findings = []
     cluster = [
         ("cluster_pod_subnet", as_network(host.settings.get("pod_subnet"))),
@@ -470,7 +470,7 @@ def _overlaps(host):
     return findings
 
 
-def _rule_artifacts(host):
+def _rule_artifacts(host: _Host) -> list[Finding]:
     fetch = host.facts.get("fetch")
     if not fetch or fetch.get("ok"):
         return []
@@ -497,7 +497,7 @@ def _rule_artifacts(host):
     ]
 
 
-def _rule_rack(host):
+def _rule_rack(host: _Host) -> list[Finding]:
     rack = host.settings.get("rack", "")
     if not isinstance(rack, bool) and _LABEL_VALUE.fullmatch(str(rack)):
         return []
@@ -512,7 +512,7 @@ def _rule_rack(host):
     ]
 
 
-def _rule_leftovers(host):
+def _rule_leftovers(host: _Host) -> list[Finding]:
     return [
         host.finding(
             "leftovers",
@@ -524,7 +524,7 @@ def _rule_leftovers(host):
     ]
 
 
-def _rule_version(host):
+def _rule_version(host: _Host) -> list[Finding]:
     installed = VERSION.fullmatch(str(host.facts.get("kubelet_version") or ""))
     wanted = VERSION.fullmatch(str(host.settings.get("kubernetes_version") or ""))
     if not installed or not wanted:

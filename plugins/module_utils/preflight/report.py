@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From findings to the preflight's report. Pure functions."""
+"""What preflight_report is asked for, and its report from the findings. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,18 @@ from .host import check_host
 from .inventory import check_inventory
 from .limit import check_limit
 from .site import check_site
+
+# The options of preflight_report.
+ARGUMENT_SPEC = {
+    "probe": {"type": "str", "required": True},
+    "groups": {"type": "dict", "required": True},
+    "settings": {"type": "dict", "required": True},
+    "controller_files": {"type": "dict", "default": {}},
+    "kubeconfig": {"type": "path", "default": ""},
+    "lock_file": {"type": "str", "default": ""},
+    "ignore": {"type": "list", "elements": "str", "default": []},
+    "own_variables": {"type": "list", "elements": "str", "default": []},
+}
 
 
 def apply_ignore(findings: list[Finding], ignore: Iterable[str] | None) -> list[Finding]:

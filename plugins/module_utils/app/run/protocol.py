@@ -9,11 +9,18 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ...kube.module import Unreachable, refusing
+from ...kube.module import APP_CLUSTER, Unreachable, refusing
 from ...kube.objects import Kube
 from ..contract import ContractError, RoleContract
 from .leave import Refused
 from .watch import RoleWatch
+
+# The options of the doc fragments app_cluster and app_cluster.member.
+MEMBER = {
+    **APP_CLUSTER,
+    "contract": {"type": "dict", "required": True},
+    "timeout": {"type": "int", "default": 300},
+}
 
 
 def follow(module: AnsibleModule, protocol: Callable[[RoleWatch], dict[str, Any]]) -> None:
