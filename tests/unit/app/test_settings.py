@@ -268,7 +268,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda path: path.name)
-@settings(deadline=3000, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_no_value_of_a_roles_variable_crashes_anything(role, data):
     places = yaml.safe_load((role / "vars/main.yml").read_text(encoding="utf-8"))[f"__{role.name}_places"]

@@ -20,7 +20,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.dialects.doc
     unused,
 )
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[3] / "fixtures/kubedirector"
@@ -368,7 +368,6 @@ def test_a_kustomization_is_no_definition():
     )
 
 
-@settings(deadline=None)
 @given(
     st.one_of(
         st.text(),
@@ -397,7 +396,6 @@ VALUES = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(PLAIN, VALUES, min_size=1, max_size=4))
 def test_what_programs_write_is_read_as_it_is(document):
     for text in (

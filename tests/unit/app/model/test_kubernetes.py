@@ -527,14 +527,14 @@ def test_the_documents_of_the_next_test_are_good():
     assert '"kind": "StatefulSet"' in rendered(WIDE_APP, WIDE_CLUSTER)
 
 
-@settings(deadline=2000, max_examples=300)
+@settings(max_examples=300)
 @given(path=st.sampled_from(spots(WIDE_APP)), value=ANYTHING)
 def test_no_definition_crashes_anything(path, value):
     with contextlib.suppress(AppError):
         rendered(replaced(WIDE_APP, path, value), WIDE_CLUSTER)
 
 
-@settings(deadline=2000, max_examples=300)
+@settings(max_examples=300)
 @given(path=st.sampled_from(spots(WIDE_CLUSTER)), value=ANYTHING)
 def test_no_settings_crash_anything(path, value):
     with contextlib.suppress(AppError):

@@ -34,7 +34,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.guest import config_meta
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.quantity import quantity
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[4] / "fixtures/kubedirector"
@@ -545,10 +545,8 @@ PATHS = st.lists(PARTS.map(lambda parts: "/" + "/".join(parts)), max_size=6)
 SUFFIXES = st.sampled_from(["", "m", "k", "M", "G", "Ki", "Mi", "Gi", "Pi", "E", "u", "e3"])
 LABELS = st.dictionaries(st.sampled_from("abc"), st.one_of(st.integers(0, 2), st.none(), st.text("xy")), max_size=3)
 # Two cores may be busy with something else.
-patient = settings(deadline=None)
 
 
-@patient
 @given(st.integers(0, 6), st.booleans(), st.integers(0, 9), st.booleans(), st.booleans())
 def test_cardinality_is_kept(low, more, members, selected, named):
     """What KubeDirector would admit is accepted by the model, with so many members; anything else is refused."""
@@ -570,7 +568,6 @@ def test_cardinality_is_kept(low, more, members, selected, named):
     assert loaded.roles["notebook"].members == (members if named else 0)
 
 
-@patient
 @given(text=NAMES, longest=st.integers(8, 40))
 def test_every_name_becomes_one_that_the_model_takes(text, longest):
     name = slug(text, longest, "r")
@@ -583,7 +580,6 @@ def test_every_name_becomes_one_that_the_model_takes(text, longest):
     assert slug(text, longest, "r", [name]) != name
 
 
-@patient
 @given(one=NAMES, other=NAMES)
 def test_no_two_clusters_become_one(one, other):
     if one != other:
@@ -628,7 +624,6 @@ def test_two_long_names_are_two_clusters_and_the_former_name_is_known():
     assert (kept.cluster["metadata"]["name"], kept.former) == ("ubuntu18-04", "")
 
 
-@patient
 @given(names=st.lists(NAMES, min_size=1, max_size=5, unique=True))
 def test_any_roles_are_translated_and_told_under_their_own_names(names):
     app = definition("spark")
@@ -640,7 +635,6 @@ def test_any_roles_are_translated_and_told_under_their_own_names(names):
     assert [role["guest"]["role"] for role in result.app["spec"]["roles"]] == names
 
 
-@patient
 @given(always=PATHS, own=PATHS)
 def test_persisted_directories_cover_all_and_lie_beside_each_other(always, own):
     paths = persisted(always, own)
@@ -654,7 +648,6 @@ def test_persisted_directories_cover_all_and_lie_beside_each_other(always, own):
     assert persisted(paths, []) == paths
 
 
-@patient
 @given(number=st.integers(0, 10**6), suffix=SUFFIXES)
 def test_quantities_keep_their_value(number, suffix):
     """A limit in any notation becomes one in the model's, of the same value, rounded up to what the model can say.
@@ -673,7 +666,6 @@ def test_quantities_keep_their_value(number, suffix):
     assert Fraction(0) <= quantity(resources.memory_limit) - quantity(memory) < 1
 
 
-@patient
 @given(LABELS)
 def test_a_cluster_never_forbids_itself(labels):
     document = changed(cluster("spark"), "spec/roles/0/podLabels", labels)
