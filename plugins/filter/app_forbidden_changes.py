@@ -48,10 +48,11 @@ _value:
 
 from typing import Any
 
-from ..module_utils.app.dialects.changes import forbidden_changes
-
 
 def app_forbidden_changes(old: Any, cluster: Any, strict: bool = True) -> list[str]:
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.app.dialects.changes import forbidden_changes
+
     return [str(problem) for problem in forbidden_changes(old, cluster, strict)]
 
 

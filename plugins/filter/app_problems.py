@@ -45,14 +45,15 @@ _value:
 from collections.abc import Mapping
 from typing import Any
 
-from ..module_utils.app.model.load import load_app, load_cluster
-from ..module_utils.app.model.reader import AppError
-from ..module_utils.app.render.objects import stages
-from ..module_utils.app.settings import renamed
-from ..plugin_utils.guest_agent import agent_programs
-
 
 def app_problems(definition: Any, cluster: Any, names: Mapping[str, str] | None = None) -> list[str]:
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.app.model.load import load_app, load_cluster
+    from ..module_utils.app.model.reader import AppError
+    from ..module_utils.app.render.objects import stages
+    from ..module_utils.app.settings import renamed
+    from ..plugin_utils.guest_agent import agent_programs
+
     try:
         stages(load_cluster(cluster, load_app(definition)), agent_programs())
     except AppError as error:

@@ -48,16 +48,17 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.app.model.load import load_app, load_cluster
-from ..module_utils.app.model.reader import AppError
-from ..module_utils.app.render import objects as engine
-from ..module_utils.app.render.guest import guest_contract
-from ..module_utils.app.render.names import cluster_selector, discovery_name
-from ..plugin_utils.guest_agent import agent_programs
-from ..plugin_utils.written import refuse_misread_numbers
-
 
 def app_render(definition: Any, cluster: Any) -> dict[str, Any]:
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.app.model.load import load_app, load_cluster
+    from ..module_utils.app.model.reader import AppError
+    from ..module_utils.app.render import objects as engine
+    from ..module_utils.app.render.guest import guest_contract
+    from ..module_utils.app.render.names import cluster_selector, discovery_name
+    from ..plugin_utils.guest_agent import agent_programs
+    from ..plugin_utils.written import refuse_misread_numbers
+
     try:
         refuse_misread_numbers(definition)
         app = load_app(definition)

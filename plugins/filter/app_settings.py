@@ -71,11 +71,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.app.model.reader import AppError
-from ..module_utils.app.settings import make_settings
-from ..module_utils.artifacts import ArtifactError, image
-from ..plugin_utils.catalogue import load
-from ..plugin_utils.written import misread_numbers
 from .app_problems import app_problems
 
 
@@ -89,6 +84,13 @@ def app_settings(
     lock_file: str = "",
 ) -> dict[str, Any]:
     """The settings of a cluster, and what is wrong with them by the names of the role's variables."""
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.app.model.reader import AppError
+    from ..module_utils.app.settings import make_settings
+    from ..module_utils.artifacts import ArtifactError, image
+    from ..plugin_utils.catalogue import load
+    from ..plugin_utils.written import misread_numbers
+
     try:
         settings = make_settings(places, values, definition, dns_domain, further, further_name)
     except AppError as error:

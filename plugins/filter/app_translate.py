@@ -74,10 +74,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.app.dialects.kubedirector import translate
-from ..module_utils.app.model.types import SERVICE_TYPES
-from ..plugin_utils.written import misread_numbers
-
 
 def app_translate(
     definition: Any,
@@ -87,6 +83,11 @@ def app_translate(
     images: Mapping[str, str] | None = None,
     called: str = "",
 ) -> dict[str, Any]:
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.app.dialects.kubedirector import translate
+    from ..module_utils.app.model.types import SERVICE_TYPES
+    from ..plugin_utils.written import misread_numbers
+
     if service_type not in SERVICE_TYPES:
         kinds = ", ".join(SERVICE_TYPES)
         raise AnsibleFilterError(f"service_type: expected one of {kinds}, found {service_type!r}")

@@ -48,8 +48,6 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ..module_utils.host.volumes import read_volumes
-
 
 def local_volumes(
     hosts: Iterable[str], hostvars: Mapping[str, Mapping[str, Any]], storage_class: str = "local"
@@ -58,6 +56,9 @@ def local_volumes(
 
     :raises AnsibleFilterError: with every problem: host, what was expected, what was found, what to do.
     """
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.host.volumes import read_volumes
+
     volumes, problems = read_volumes(hosts, hostvars, storage_class)
     if problems:
         raise AnsibleFilterError("\n".join(str(problem) for problem in problems))

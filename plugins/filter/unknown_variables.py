@@ -46,11 +46,12 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..module_utils.preflight.variables import is_known
-
 
 def unknown_variables(names: Iterable[str], known: Sequence[str], own: Sequence[str] = ()) -> list[str]:
     """A sentence for each of *names* that is neither *known* nor matches a pattern of *own*."""
+    # Here, since whatever uses one filter loads the files of all, in each task and for each host.
+    from ..module_utils.preflight.variables import is_known
+
     sentences = []
     for name in sorted(set(names)):
         if is_known(name, known, own):

@@ -34,7 +34,7 @@ _value:
 import re
 from typing import Any
 
-from ..module_utils.app.render.text import quoted
+from ..module_utils.plain import quoted
 
 # Names, paths, labels; addresses, networks, ports. Nothing else is known to be a text for every reader.
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./=-]*(:[0-9]+)?|[0-9]+(\.[0-9]+){3}(/[0-9]+)?(:[0-9]+)?")

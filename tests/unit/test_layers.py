@@ -172,3 +172,10 @@ def test_what_runs_on_hosts_takes_no_model_along(module):
         loaded_by(f"modules.{module}", [f"{PREFIX}.module_utils.app.model.{name}" for name in ("types", "declare")])
         == []
     )
+
+
+@pytest.mark.parametrize("path", sorted((PLUGINS / "filter").glob("*.py")), ids=lambda path: path.stem)
+def test_a_filter_loads_what_it_needs_when_it_is_called(path):
+    """Ansible loads the files of all filters of a collection, in each task that uses one and for each host."""
+    others = [f"{PREFIX}.module_utils.{name_of(other)}" for other in FILES if name_of(other) not in PURE]
+    assert loaded_by(f"filter.{path.stem}", others) == []

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...plain import copied
+from ...plain import copied, quoted
 from ..model.kubernetes import SUBDOMAIN
 from ..model.reader import AppError, Problem, show
 from ..model.types import ConfigFile
@@ -75,7 +75,8 @@ def _escaped(text: str) -> str:
     """A text in which line breaks, backslashes and what is not printable ASCII are written by escapes."""
     units = text.encode("utf-16-be", "surrogatepass")
     codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
-    return "".join(_ESCAPES.get(chr(code)) or (chr(code) if 0x20 <= code <= 0x7E else _escape(code)) for code in codes)
+    plain = (chr(code) if 0x20 <= code <= 0x7E else f"\\u{code:04x}" for code in codes)
+    return "".join(_ESCAPES.get(chr(code)) or text for code, text in zip(codes, plain))
 
 
 def digest(content: Any) -> str:
@@ -116,13 +117,3 @@ def _inline(value: Any) -> str:
     if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _RESERVED:
         return value
     return quoted(list(value) if isinstance(value, tuple) else value)
-
-
-def quoted(value: Any) -> str:
-    """JSON, except that YAML knows no surrogate pairs: a character is one escape."""
-    text = json.dumps(value, ensure_ascii=False)
-    return re.sub(r"[^\x20-\x7e]", lambda found: _escape(ord(found.group())), text)
-
-
-def _escape(code: int) -> str:
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
