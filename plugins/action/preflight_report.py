@@ -67,8 +67,8 @@ class ActionModule(ActionBase):
         members = task_vars.get("groups") or {}
         groups = {role: list(members.get(group) or []) for role, group in args["groups"].items()}
         # Those that the run leaves out, and what a cluster has left on them.
-        outside = {
-            name: (self._host(hostvars.raw_get(name).get(args["probe"]))["facts"] or {}).get("kubernetes")
+        outside_facts = {
+            name: self._host(hostvars.raw_get(name).get(args["probe"]))["facts"] or {}
             for name in sorted({*groups["etcd"], *groups["control_plane"]} - {*names})
         }
         run_tags, skip_tags = task_vars.get("ansible_run_tags") or ["all"], task_vars.get("ansible_skip_tags") or []
@@ -90,7 +90,8 @@ class ActionModule(ActionBase):
             settings,
             groups,
             hosts,
-            outside=outside,
+            outside={name: facts.get("kubernetes") for name, facts in outside_facts.items()},
+            etcd_clients={name: facts.get("etcd_clients") for name, facts in outside_facts.items()},
             meant=lambda tag: is_meant(tag, run_tags, skip_tags),
             elsewhere={name: _address(hostvars[name]) for name in {*groups["cluster"], *groups["etcd"]} - {*names}},
         )

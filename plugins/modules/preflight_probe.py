@@ -108,6 +108,10 @@ facts:
     distribution: {description: "id, id_like, version and name of /etc/os-release.", type: dict}
     dns: {description: "The name asked for, its addresses, or an error.", type: dict}
     effective_uid: {description: User id of the probe., type: int}
+    etcd_clients:
+      description: Addresses that the host's firewall lets reach etcd. Null where it has no policy for that.
+      type: list
+      elements: str
     fetch: {description: "The URL asked for, ok, status, or an error.", type: dict}
     firewalld: {description: Whether firewalld runs., type: bool}
     fsync: {description: "p99_ms, samples and path, or an error.", type: dict}
@@ -377,6 +381,12 @@ def member_address(etcd_dir: str) -> str:
     return url.group(1) if url else ""
 
 
+def etcd_clients() -> list[str] | None:
+    """The addresses that the host's firewall lets reach etcd, by the policy that the role etcd wrote."""
+    policy = read("/etc/firewalld/policies/kubernetes-etcd.xml")
+    return sorted(set(re.findall(r'<source address="([^"]+)"', policy))) if policy else None
+
+
 def leftovers() -> list[dict[str, str]]:
     return [
         {"name": name, "path": next(path for path in paths if os.path.exists(path))}
@@ -436,6 +446,7 @@ def main() -> None:
         "disks": {path: disk(path) for path in params["paths"]},
         "distribution": distribution(),
         "effective_uid": os.geteuid(),
+        "etcd_clients": etcd_clients(),
         "firewalld": bool(running(("firewalld",))),
         "fsync": fsync_latency(params["fsync_path"]),
         "hostname": platform.node(),

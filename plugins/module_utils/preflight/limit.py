@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from .existing import cluster_lives
@@ -26,14 +27,22 @@ def check_limit(
     outside: Mapping[str, Mapping[str, bool] | None],
     meant: Callable[[str], bool],
     kubeconfig: str = "",
+    etcd_clients: Mapping[str, Collection[str] | None] = MappingProxyType({}),
 ) -> list[Finding]:
     """What keeps a run with a part of the hosts, or of the steps, from its end.
 
     *cluster*, *hosts*, *outside*: as for check_existing. *groups*: role -> all of its hosts. *meant*: whether a tag's
-    steps are part of the run. *kubeconfig*: where the controller would have it, if it is not there.
+    steps are part of the run. *kubeconfig*: where the controller would have it, if it is not there. *etcd_clients*:
+    the addresses that the firewall of a host outside of the run lets reach etcd; None where it has no such policy.
     """
     part = _Part(cluster, groups, hosts, outside, meant)
-    findings = part.check_etcd() + part.check_control_plane() + part.check_nodes() + part.check_tags()
+    findings = (
+        part.check_etcd()
+        + part.check_control_plane()
+        + part.check_firewall(etcd_clients)
+        + part.check_nodes()
+        + part.check_tags()
+    )
     if kubeconfig and part.whole():
         findings += part.check_kubeconfig(kubeconfig)
     return findings
@@ -72,6 +81,10 @@ class _Part:
         found = {**self.others, **self.state}
         return [name for name in self.groups["control_plane"] if (found.get(name) or {}).get("applied")]
 
+    def new_control_plane(self) -> list[str]:
+        """The hosts of the run that are to get a control plane."""
+        return [name for name in self.control_plane_here if not self.state[name]["applied"]]
+
     def check_etcd(self) -> list[Finding]:
         """The first members start together, and one of them makes the authority of all."""
         left = [name for name in self.groups["etcd"] if name in self.outside]
@@ -104,7 +117,7 @@ class _Part:
                     "start them, or check SSH" if silent else "add them to --limit, or run without it",
                 )
             )
-        new = [name for name in self.control_plane_here if not self.state[name]["applied"]]
+        new = self.new_control_plane()
         silent = self.silent("control_plane")
         if new and silent and not self.whole():
             findings.append(
@@ -116,6 +129,26 @@ class _Part:
                     "start it, or take it out of the inventory if it is gone for good",
                 )
             )
+        return findings
+
+    def check_firewall(self, etcd_clients: Mapping[str, Collection[str] | None]) -> list[Finding]:
+        """A member of etcd opens to the hosts of the control plane when its own turn in a run comes."""
+        findings = []
+        for name in self.new_control_plane():
+            address = self.here[name]["settings"]["node_address"]
+            shut = [
+                member for member, open_to in etcd_clients.items() if open_to is not None and address not in open_to
+            ]
+            if shut:
+                findings.append(
+                    make_finding(
+                        name,
+                        "limit",
+                        "etcd's firewall to be open to a host that joins the control plane, or its hosts in the run",
+                        f"{listed(shut)} outside of the run, not open to {address}",
+                        "add them to --limit, or run without it",
+                    )
+                )
         return findings
 
     def check_nodes(self) -> list[Finding]:

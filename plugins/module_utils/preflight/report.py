@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -128,10 +128,11 @@ def evaluate(
     outside: Mapping[str, Mapping[str, bool] | None] = MappingProxyType({}),
     meant: Callable[[str], bool] = lambda _tag: True,
     elsewhere: Mapping[str, str] = MappingProxyType({}),
+    etcd_clients: Mapping[str, Collection[str] | None] = MappingProxyType({}),
 ) -> list[Finding]:
     """All findings except those about variables: the inventory's, each host's, and the hosts' together.
 
-    *outside* and *meant*: as for check_limit. *elsewhere*: as for check_site.
+    *outside*, *meant* and *etcd_clients*: as for check_limit. *elsewhere*: as for check_site.
     """
     findings = check_inventory(settings, groups)
     unsupported = any(finding.check == "kubernetes_version" for finding in findings)
@@ -143,9 +144,10 @@ def evaluate(
                 # No mirror holds a release that does not exist: said once, for the inventory.
                 facts = dict(facts, fetch=None)
             findings += check_host(name, host["roles"], facts, own)
-    findings += check_site(hosts, elsewhere)
+    findings += check_site(hosts, elsewhere, groups.get("cluster") or [])
     cluster = settings.get("cluster") or {}
     findings += check_existing(cluster, groups.get("control_plane") or [], hosts, outside)
-    findings += check_limit(cluster, groups, hosts, outside, meant, settings.get("missing_kubeconfig") or "")
+    kubeconfig = settings.get("missing_kubeconfig") or ""
+    findings += check_limit(cluster, groups, hosts, outside, meant, kubeconfig, etcd_clients)
     findings += check_running_version(str(cluster.get("version") or ""), str(settings.get("kubernetes_version") or ""))
     return apply_ignore(findings, ignore)

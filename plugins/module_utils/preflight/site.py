@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from .addresses import as_address, as_network
@@ -12,11 +12,13 @@ from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
 
-def check_site(hosts: dict[str, dict], elsewhere: Mapping[str, str] = MappingProxyType({})) -> list[Finding]:
+def check_site(
+    hosts: dict[str, dict], elsewhere: Mapping[str, str] = MappingProxyType({}), cluster: Collection[str] = ()
+) -> list[Finding]:
     """Compare hosts with each other.
 
     *hosts*: host -> {roles, facts, settings}; facts None: no answer. *elsewhere*: host -> address, as far as it is
-    known, of those that the run leaves out.
+    known, of those that the run leaves out. *cluster*: all hosts that are nodes, of the run and elsewhere.
     """
     findings = []
     answered = {name: host for name, host in hosts.items() if host.get("facts")}
@@ -59,7 +61,7 @@ def check_site(hosts: dict[str, dict], elsewhere: Mapping[str, str] = MappingPro
                     "correct cluster_node_address; or the same host is in the inventory twice",
                 )
             )
-    findings += _check_node_subnets(answered)
+    findings += _check_node_subnets(answered, {name: elsewhere[name] for name in cluster if name in elsewhere})
     findings += _check_mtu(answered)
     kinds: dict[str | None, list[str]] = {}
     for name, host in answered.items():
@@ -100,10 +102,11 @@ def _shared(values: dict[str, object]) -> list[tuple[object, list[str]]]:
     return [(key, names) for key, names in by_value.items() if len(names) > 1]
 
 
-def _check_node_subnets(hosts: dict[str, dict]) -> list[Finding]:
-    """Whether every node opens its firewall to all others."""
+def _check_node_subnets(hosts: dict[str, dict], elsewhere: Mapping[str, str]) -> list[Finding]:
+    """Whether every node opens its firewall to all others, also to those that the run leaves out."""
     nodes = {name: host for name, host in hosts.items() if {"control_plane", "worker"} & set(host["roles"])}
-    addresses = {name: as_address(host["settings"].get("node_address")) for name, host in nodes.items()}
+    known = {**elsewhere, **{name: host["settings"].get("node_address") for name, host in nodes.items()}}
+    addresses = {name: as_address(value) for name, value in known.items()}
     findings = []
     for name, host in nodes.items():
         texts = host["settings"].get("node_subnets") or []

@@ -497,6 +497,18 @@ def test_firewalls_open_to_all_nodes(site, subnets, firewalld, shut):
     assert [finding.found for finding in findings(site)] == ([shut] if shut else [])
 
 
+def test_firewalls_open_to_nodes_that_the_run_leaves_out(site):
+    for group in ("cluster", "worker"):
+        site["groups"][group] = [*site["groups"][group], "worker9"]
+    site["hosts"]["worker1"]["facts"]["firewalld"] = True
+    site["hosts"]["worker1"]["settings"]["node_subnets"] = ["192.0.2.0/24"]
+    # A host of etcd alone is no node; one without an address is not known.
+    elsewhere = {"worker9": "198.51.100.9", "etcd9": "198.51.100.10", "worker8": ""}
+    (finding,) = evaluate(site["settings"], site["groups"], site["hosts"], elsewhere=elsewhere)
+    assert (finding.host, finding.check) == ("worker1", "node_subnets")
+    assert finding.found == "192.0.2.0/24, without worker9 (198.51.100.9)"
+
+
 def test_the_address_of_a_member_of_etcd_stays(site):
     facts = site["hosts"]["cp1"]["facts"]
     facts["addresses"].append({"interface": "eth1", "address": "10.3.0.1", "prefix": 24, "mtu": 1500})

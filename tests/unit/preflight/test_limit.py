@@ -28,13 +28,17 @@ def state_of(name):
     return {**BARE, "node": True, "applied": name in GROUPS["control_plane"], "authority": name.startswith("cp")}
 
 
-def run(limit, up=True, bare=(), silent=(), tags=("all",), skip=(), kubeconfig=""):
-    """(hosts, what was found) of a run with *limit* of a site that is up, or bare, but for some of its hosts."""
+def run(limit, up=True, bare=(), silent=(), tags=("all",), skip=(), kubeconfig="", clients=()):
+    """(hosts, what was found) of a run with *limit* of a site that is up, or bare, but for some of its hosts.
+
+    *clients*: whom the firewalls of the other members of etcd let in.
+    """
     state = {name: state_of(name) if up and name not in bare else BARE for name in EVERYONE}
     hosts = {
         name: {
             "roles": [role for role in ("etcd", "control_plane", "worker") if name in GROUPS[role]],
             "facts": {"kubernetes": state[name], "kubelet_version": "v1.36.3" if state[name]["node"] else ""},
+            "settings": {"node_address": name},
         }
         for name in limit
     }
@@ -42,7 +46,8 @@ def run(limit, up=True, bare=(), silent=(), tags=("all",), skip=(), kubeconfig="
         hosts[name] = {"roles": [], "facts": None}
     core = {*GROUPS["etcd"], *GROUPS["control_plane"]} - {*limit}
     outside = {name: None if name in silent else state[name] for name in sorted(core)}
-    found = check_limit(NONE, GROUPS, hosts, outside, lambda tag: is_meant(tag, tags, skip), kubeconfig)
+    let_in = {name: clients or None for name in outside if name in GROUPS["etcd"]}
+    found = check_limit(NONE, GROUPS, hosts, outside, lambda tag: is_meant(tag, tags, skip), kubeconfig, let_in)
     return [(finding.host, finding.found, finding.remedy) for finding in found]
 
 
@@ -119,6 +124,17 @@ def test_no_control_plane_is_started_beside_one_that_cannot_be_asked():
     # A rebuilt one joins what answers, and one that has its own does not ask.
     assert run(["cp1"], bare=["cp1"]) == []
     assert run(["cp1"], silent=["cp2"]) == []
+
+
+def test_a_new_host_of_the_control_plane_needs_etcds_firewall():
+    shut = [("cp2", "etcd1, etcd2, etcd3 outside of the run, not open to cp2")]
+    assert [item[:2] for item in run(["cp2"], bare=["cp2"], clients=["cp1"])] == shut
+    # A rebuilt one is known there, and one that has its control plane does not join.
+    assert run(["cp2"], bare=["cp2"], clients=["cp1", "cp2"]) == []
+    assert run(["cp2"], clients=["cp1"]) == []
+    assert run(["cp2"], bare=["cp2"], clients=["cp1"], tags=["kubelet"]) == []
+    # Members in the run open in it.
+    assert run([*GROUPS["etcd"], "cp2"], bare=["cp2"], clients=["cp1"]) == []
 
 
 def test_a_join_without_kubelet_is_refused():
