@@ -47,7 +47,8 @@ Every public variable of every role. `roles/<role>/defaults/main.yml` has the sa
 test holds the two together. Variables whose names begin with two underscores are internal.
 
 Where to set them: what the whole site must agree on (`cluster_*`, `control_plane_*`, `etcd_*`, `flannel_*`,
-`mirror_*` and those of the apps) belongs in `group_vars/all`, because some plays run on the controller for the site.
+`mirror_*` and those of the apps) belongs in `group_vars/all`, because some plays run on the controller for the site;
+the names of groups (`cluster_*_group`) go on the command line alone.
 What concerns a host (`host_*`, `containerd_*`, `kubelet_*`, `cluster_rack`, `cluster_node_address`) may be set for a
 group or a host. [inventories/example](../inventories/example) shows both. A name that no role has is refused by the
 [preflight](preflight.md).

@@ -23,6 +23,7 @@ from ..module_utils.kube.client import KubeApi
 from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
+from ..module_utils.preflight.inventory import EXTRA, PLAY, check_group_variables
 from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
 from ..module_utils.preflight.limit import is_meant
 from ..module_utils.preflight.report import (
@@ -219,6 +220,7 @@ class ActionModule(ActionBase):
         names = [(str(name), where) for name, _value, where, _host in settings]
         own = [*own, *NEEDLESS, *COUNTERPARTS]
         findings = check_variable_names(names, known, list(specs), own) + check_variables(names)
+        findings += check_group_variables((str(name), value, where) for name, value, where, _host in settings)
         seen = set()
         for name, value, where, host in settings:
             spec = options.get(str(name))
@@ -266,9 +268,9 @@ class ActionModule(ActionBase):
                     yield name, value, _where(name, value, title), host
         play = getattr(self._task, "play", None)
         for name, value in (getattr(play, "vars", None) or {}).items():
-            yield name, value, _where(name, value, "play"), None
+            yield name, value, _where(name, value, PLAY), None
         for name, value in load_extra_vars(loader).items():
-            yield name, value, "extra variable", None
+            yield name, value, EXTRA, None
 
 
 def _address(variables: Mapping[str, Any]) -> str:

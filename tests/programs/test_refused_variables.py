@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Playbooks that remove things or fill the mirror, run for real as far as they are refused. No host is asked."""
+"""Playbooks run for real as far as they are refused, by their variables or by the inventory. No host is asked."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+GROUPS = ("mirror", "etcd", "kube_control_plane", "kube_node", "k8s_cluster")
 # Nobody listens there, so that whatever is not refused fails.
 HOST = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_python_interpreter": "/usr/bin/python3"}
 
@@ -21,8 +23,7 @@ HOST = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_python_interpre
 def play(tmp_path):
     """Run a playbook with extra variables, and some of the inventory; returns its exit code and folded output."""
 
-    def run(playbook: Path, arguments: dict, **site: object) -> tuple[int, str]:
-        groups = ("mirror", "etcd", "kube_control_plane", "kube_node", "k8s_cluster")
+    def run(playbook: Path, arguments: dict, groups: Sequence[str] = GROUPS, **site: object) -> tuple[int, str]:
         inventory = {
             "all": {
                 "vars": {"cluster_name": "site", **site},
@@ -120,3 +121,39 @@ def test_what_reset_deletes_reaches_the_roles(play, tmp_path, arguments, site, f
     code, output = play(tmp_path / "play.yml", arguments, **site)
     assert code == 0, output
     assert output.count(f"found {found}") == 2, output
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "groups", "said"),
+    [
+        (
+            "cluster",
+            {},
+            ["kube-master", "kube-node"],
+            "expected hosts in one of the groups k8s_cluster, etcd, kube_control_plane, kube_node, found none; groups "
+            "with hosts: kube-master, kube-node. In the inventory, rename kube-master to kube_control_plane, rename "
+            "kube-node to kube_node.",
+        ),
+        ("cluster", {"cluster_etcd_group": "db"}, ["web"], "one of the groups k8s_cluster, db, kube_control_plane, "),
+        ("site", {}, ["web"], "groups with hosts: web. Is it the inventory that you meant (-i)?"),
+        (
+            "reset",
+            {"reset_confirm": "site"},
+            ["web"],
+            "expected hosts in one of the groups k8s_cluster, etcd, found none",
+        ),
+        (
+            "mirror",
+            {},
+            ["Mirror"],
+            "expected hosts in group mirror, found none; groups with hosts: Mirror. In the "
+            "inventory, rename Mirror to mirror.",
+        ),
+        ("mirror_reset", {"mirror_reset_confirm": "site"}, [], "groups with hosts: none."),
+    ],
+)
+def test_an_inventory_without_hosts_is_refused(play, name, arguments, groups, said):
+    code, output = play(ROOT / f"playbooks/{name}.yml", arguments, groups, cluster_hosts_group="web")
+    assert code == 2, output
+    assert said in output
+    assert "changed=0 unreachable=0 failed=1" in output

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from .addresses import (
     LABEL,
@@ -25,6 +26,15 @@ from .kubespray import foreign_groups, former_name
 
 NETWORK_PLUGINS = ("flannel",)
 NODE_PREFIX = 24  # kube-controller-manager's --node-cidr-mask-size
+# role -> the variable with its group's name, and the name that the playbooks take without it
+GROUPS = {
+    "etcd": ("cluster_etcd_group", "etcd"),
+    "control_plane": ("cluster_control_plane_group", "kube_control_plane"),
+    "worker": ("cluster_worker_group", "kube_node"),
+    "cluster": ("cluster_hosts_group", "k8s_cluster"),
+}
+# Where a variable can be set so that a play knows it when it looks for its hosts.
+EXTRA, PLAY = "extra variable", "play"
 VERSION = re.compile(r"v?(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?")
 
 
@@ -107,6 +117,43 @@ def check_inventory(settings: dict, groups: dict[str, list[str]]) -> list[Findin
     return findings
 
 
+def check_group_variables(variables: Iterable[tuple[str, Any, str]]) -> list[Finding]:
+    """Names of groups among the inventory's variables, which a play does not know yet when it looks for its hosts.
+
+    *variables*: (name, value, where it is set).
+    """
+    defaults = dict(GROUPS.values())
+    settings = [(name, str(value), where) for name, value, where in variables if name in defaults]
+    # These override the inventory's.
+    known = {name for name, _value, where in settings if where in (EXTRA, PLAY)}
+    return [
+        make_finding(
+            INVENTORY,
+            "groups",
+            f"{name} on the command line, since plays choose their hosts before they read the inventory's variables",
+            f"{value} ({where})",
+            f"run with -e {name}={value}, or call the group {defaults[name]}",
+        )
+        for name, value, where in dict.fromkeys(settings)
+        if name not in known and value != defaults[name]
+    ]
+
+
+def missing_groups(groups: Mapping[str, Sequence[str]], wanted: Sequence[str]) -> list[str]:
+    """What to say where no group of those *wanted* has a host: no play would find one, and the run would end well."""
+    if any(groups.get(name) for name in wanted):
+        return []
+    former = {name: former_name(name, groups) for name in wanted}
+    renamed = [f"rename {former[name]} to {name}" for name in wanted if former[name]]
+    others = [name for name, hosts in groups.items() if hosts and name not in ("all", "ungrouped")]
+    plural = "group" if len(wanted) == 1 else "one of the groups"
+    return [
+        f"inventory: expected hosts in {plural} {listed(wanted)}, found none; groups with hosts: "
+        f"{listed(others, 8) or 'none'}. "
+        + (f"In the inventory, {listed(renamed)}." if renamed else "Is it the inventory that you meant (-i)?")
+    ]
+
+
 def _check_groups(
     names: Mapping[str, str],
     present: Mapping[str, list[str]],
@@ -116,15 +163,7 @@ def _check_groups(
     cluster: list[str],
 ) -> list[Finding]:
     """Findings about who is in which group. *present*: every group of the inventory, by its name."""
-    title = {
-        role: names.get(role) or default
-        for role, default in (
-            ("etcd", "etcd"),
-            ("control_plane", "kube_control_plane"),
-            ("worker", "kube_node"),
-            ("cluster", "k8s_cluster"),
-        )
-    }
+    title = {role: names.get(role) or default for role, (_variable, default) in GROUPS.items()}
     findings = []
     former = {role: former_name(name, present) for role, name in title.items()}
     for role, hosts in (("etcd", etcd), ("control_plane", control_plane), ("worker", worker), ("cluster", cluster)):

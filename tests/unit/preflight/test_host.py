@@ -12,6 +12,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.findin
     IGNORED,
     WARNING,
 )
+from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.inventory import check_group_variables
 from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.report import (
     evaluate,
     format_report,
@@ -470,6 +471,26 @@ def test_variable_names(name, suggestion):
     for finding in found:
         assert suggestion in finding.remedy
         assert finding.found == f"{name} (group_vars/all.yml:3)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ([], []),
+        ([("cluster_etcd_group", "etcd", "group all")], []),
+        ([("cluster_etcd_group", "db", "group all")], ["db (group all)"]),
+        ([("cluster_etcd_group", "db", "group all"), ("cluster_etcd_group", "db", "extra variable")], []),
+        ([("cluster_etcd_group", "db", "play"), ("cluster_etcd_group", "db", "group all")], []),
+        ([("cluster_etcd_group", "db", "host a"), ("cluster_etcd_group", "kv", "extra variable")], []),
+        ([("cluster_etcd_group", 7, "group a"), ("cluster_etcd_group", 7, "group a")], ["7 (group a)"]),
+        ([("cluster_name", "db", "group all")], []),
+    ],
+)
+def test_names_of_groups_are_known_before_the_inventorys_variables(variables, found):
+    assert [finding.found for finding in check_group_variables(variables)] == found
+    for finding in check_group_variables(variables):
+        assert finding.remedy.startswith("run with -e cluster_etcd_group=")
+        assert finding.remedy.endswith(", or call the group etcd")
 
 
 def test_an_address_of_kubesprays_ip_is_named_so(site):
