@@ -50,6 +50,7 @@ MODULES = {
     "containerd": "github.com/containerd/containerd/v2",
     "cni-plugins": "github.com/containernetworking/plugins",
     "coredns": "github.com/coredns/coredns",
+    "crictl": "sigs.k8s.io/cri-tools",
     "registry": "github.com/distribution/distribution/v3",
     "flannel": "github.com/flannel-io/flannel",
 }
@@ -77,6 +78,8 @@ def ldflags(unit, version):
             sets[package + ".gitTreeState"] = "clean"
     elif unit == "containerd":
         sets["github.com/containerd/containerd/v2/version.Version"] = "v" + version
+    elif unit == "crictl":
+        sets["sigs.k8s.io/cri-tools/pkg/version.Version"] = "v" + version
     elif unit == "registry":
         sets["github.com/distribution/distribution/v3/version.version"] = "v" + version
     elif unit in ("cni-plugins", "cni-flannel"):
@@ -101,6 +104,7 @@ def layouts(version, arch):
             "containerd",
             [(f"bin/{name}", name) for name in ("containerd", "containerd-shim-runc-v2", "ctr")],
         ),
+        "crictl": ("crictl", [("crictl", "crictl")]),
         "cni-plugins": ("cni-plugins", None),
         "cni-flannel": ("cni-flannel", [(f"./flannel-{arch}", "flannel")]),
         "registry": ("registry", [("registry", "registry")]),

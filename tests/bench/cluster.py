@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / ".collections"))
 SCRIPT = Path(__file__).with_name("kubeadm.sh")
 VOLUMES = ("containerd", "kubelet", "etcd")
 # What the script installs where, and where cluster.yml puts it.
-ON_ALL = ("containerd", "runc", "kubeadm", "kubelet", "kubectl", "cni-plugins", "cni-flannel")
+ON_ALL = ("containerd", "runc", "crictl", "kubeadm", "kubelet", "kubectl", "cni-plugins", "cni-flannel")
 ON_CONTROL = ("etcd",)
 DIRECTORIES = {"bin": "/usr/local/bin", "cni": "/opt/cni/bin"}
 # docs/architecture.md, "Budgets".

@@ -137,9 +137,9 @@ def test_the_pinned_list_is_complete():
     catalogue = pinned()
     for version in artifacts.kubernetes_versions(catalogue):
         files = artifacts.kubernetes_files(catalogue, version)
-        assert {"kubeadm", "kubelet", "kubectl", "etcd", "containerd", "runc", "cni-plugins", "cni-flannel"} <= set(
-            files
-        )
+        programs = {"kubeadm", "kubelet", "kubectl", "etcd", "containerd", "runc", "crictl"}
+        programs |= {"cni-plugins", "cni-flannel"}
+        assert programs <= set(files)
         for name, chosen in files.items():
             assert chosen in catalogue["files"][name]["versions"], (name, chosen)
         for own in ("kubeadm", "kubelet", "kubectl"):

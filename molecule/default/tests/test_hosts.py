@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+import yaml
 from conftest import ROOT, connect
 
 # (protocol, address, port) -> what listens there. docs/architecture.md has the same table.
@@ -49,6 +51,15 @@ def listening(host) -> set[tuple[str, str, int]]:
 def test_units_run_and_start_at_boot(node, unit):
     assert node.service(unit).is_running
     assert node.service(unit).is_enabled
+
+
+def test_crictl_shows_what_runs_without_the_api(node):
+    with node.sudo():
+        done = node.run("crictl pods --state ready --output json")
+        assert (done.rc, done.stderr) == (0, "")
+        assert "kube-flannel" in {pod["metadata"]["namespace"] for pod in json.loads(done.stdout)["items"]}
+        pinned = yaml.safe_load((ROOT / "artifacts/artifacts.yml").read_text())["files"]["crictl"]["versions"]
+        assert node.check_output("crictl --version") == f"crictl version v{next(iter(pinned))}"
 
 
 def test_etcd_runs_as_its_own_user(control_plane):
