@@ -23,6 +23,8 @@ _LABEL_PREFIX = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 # Labels by which the engine finds what it made.
 _OWN_LABELS = ("app.kubernetes.io/", "baremetal.bigdata/", "controller-revision-hash", "statefulset.kubernetes.io/")
 _PLACEHOLDER = re.compile(r"\$\([a-z][a-z0-9_.-]*\)")
+# Raw devices of a member, each a volume of its own; as many as a host may have local volumes below one directory.
+_MAX_DEVICES = 100
 _SYSTEMD_PATHS = ("/run", "/run/lock", "/tmp")
 _GUEST_PATHS = ("/run/baremetal-bigdata/guest", "/run/baremetal-bigdata/agent")
 
@@ -219,9 +221,9 @@ def _storage(parent: KubeDirectorReader, role: Role, result: ClusterRole) -> Non
     if parent.raw("blockStorage") is not None:
         reader = parent.sub("blockStorage")
         prefix = reader.text("pathPrefix", None, "/.*", "an absolute path such as /dev/xdb")
-        count = reader.integer("numDevices", None, 1)
+        count = reader.integer("numDevices", None, 1, _MAX_DEVICES)
         if reader.raw("numDevices") is None:
-            reader.problem("numDevices", "a whole number, 1 or more", "nothing")
+            reader.problem("numDevices", f"a whole number from 1 to {_MAX_DEVICES}", "nothing")
         device: dict[str, Any] = {"storage_class": reader.text("storageClassName", None, what="a storage class")}
         value = reader.amount("size", zero=False)
         device["size"] = reader.text("size") if value else "1Gi"
