@@ -99,6 +99,19 @@ def test_what_cannot_be_meant_is_refused(play, name, arguments, said):
     assert "unreachable=0" in output
 
 
+@pytest.mark.parametrize("name", [2024, "2024", "Site A"])
+@pytest.mark.parametrize("playbook", ["reset", "mirror_reset"])
+def test_a_cluster_is_named_as_it_is_written(play, playbook, name):
+    book = ROOT / f"playbooks/{playbook}.yml"
+    _code, output = play(book, {f"{playbook}_confirm": "2023"}, cluster_name=name)
+    said = f"-e {playbook}_confirm=2024" if str(name) == "2024" else f'-e \'{{"{playbook}_confirm": "Site A"}}\''
+    assert "found 2023. Look first with --check --diff; then run ansible-playbook -i " in output
+    assert f"baremetal.bigdata.{playbook} {said}" in output
+    _code, output = play(book, {f"{playbook}_confirm": str(name)}, cluster_name=name)
+    assert "expected the name of the cluster" not in output
+    assert "unreachable=1" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "site", "found"),
     [
