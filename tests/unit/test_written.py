@@ -45,6 +45,25 @@ def test_numbers_that_are_not_written_as_they_are_read(load):
     ]
 
 
+def test_numbers_in_other_disguises(load):
+    data, path = load(
+        "a: 22:30\nb: -1:30\nc: &x 0027\nd: *x\ne: !!int 0644\nf: 1.10\ng: 0.00001\nh: [1:30:00, 0.5, -2.0]\ni: .inf\n"
+        "j: 1.5e+3\nk: &y !!int 0x1F\nl: &z 7\nm: 1_0.5\nn: '22:30'\n"
+    )
+    assert [str(problem) for problem in misread_numbers(data)] == [
+        said(path, 1, "22:30", 1350),
+        said(path, 2, "-1:30", -90),
+        said(path, 3, "0027", 23),
+        said(path, 5, "0644", 420),
+        said(path, 6, "1.10", 1.1),
+        said(path, 7, "0.00001", 1e-05),
+        said(path, 8, "1:30:00", 5400),
+        said(path, 10, "1.5e+3", 1500.0),
+        said(path, 11, "0x1F", 31),
+        said(path, 13, "1_0.5", 10.5),
+    ]
+
+
 def test_a_file_that_has_changed_since_says_nothing(load):
     data, path = load("a: 0027\n")
     path.write_text("b: 5, 6, 7\n")
