@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import copy
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -557,6 +558,51 @@ def test_what_the_image_has_is_copied_to_a_volume_once(tmp_path):
         (volume / "opt/my app/file").write_text("changed by a member")
     assert (volume / "opt/my app/file").read_text() == "changed by a member"
     assert (volume / "etc").is_dir()
+
+
+def filled(paths, image, volume):
+    """Run the init container of a volume with these paths of an image, both directories of the test."""
+    storage = {"id": "data", "paths": [f"{image}{path}" for path in paths], "populate": True}
+    (init,) = pod({"storage": [storage]})["initContainers"]
+    command = [text.replace(init["volumeMounts"][0]["mountPath"], str(volume)) for text in init["command"]]
+    subprocess.run(command, check=True, timeout=30)
+    return [volume / f"{image}{path}".strip("/") for path in paths]
+
+
+def test_directories_of_similar_names_are_filled_each(tmp_path):
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    paths = ["/hadoop/hdfs", "/hadoop-hdfs", "/other", "/hadoop/-hdfs", "/hadoop--hdfs"]
+    for path in paths:
+        (image / path.strip("/")).mkdir(parents=True)
+        (image / path.strip("/") / "file").write_text(f"of {path}")
+    volume.mkdir()
+    for path, directory in zip(paths, filled(paths, image, volume)):
+        assert (directory / "file").read_text() == f"of {path}"
+        (directory / "file").write_text("changed by a member")
+    assert {(directory / "file").read_text() for directory in filled(paths, image, volume)} == {"changed by a member"}
+
+
+def test_what_was_filled_before_similar_names_had_marks_of_their_own_stays(tmp_path):
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    paths = ["/hadoop/hdfs", "/hadoop-hdfs"]
+    for path in paths:
+        (image / path.strip("/")).mkdir(parents=True)
+        (image / path.strip("/") / "file").write_text("from the image")
+    volume.mkdir()
+    first = volume / f"{image}/hadoop/hdfs".strip("/")
+    first.mkdir(parents=True)
+    (first / "file").write_text("changed by a member")
+    (volume / (".populated-" + f"{image}/hadoop/hdfs".strip("/").replace("/", "-"))).touch()
+    texts = [(directory / "file").read_text() for directory in filled(paths, image, volume)]
+    assert texts == ["changed by a member", "from the image"]
+
+
+def test_a_directory_whose_mark_is_its_own_has_the_mark_that_it_always_had():
+    paths = ["/etc", "/var/lib/hadoop/hdfs", "/var/lib/hadoop-hdfs", "/usr/lib"]
+    (init,) = pod({"storage": [{"id": "data", "paths": paths, "populate": True}]})["initContainers"]
+    marks = re.findall(r": > \S+/(\S+);", init["command"][2])
+    assert marks[:2] + marks[3:] == [".populated-etc", ".populated-var-lib-hadoop-hdfs", ".populated-usr-lib"]
+    assert re.fullmatch(r"\.populated-var-lib-hadoop-hdfs-[0-9a-f]{16}", marks[2])
 
 
 def test_a_volume_with_one_path_is_filled_at_its_root():
