@@ -106,14 +106,17 @@ def reserved(cluster: AppCluster) -> list[str]:
 
 
 def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> None:
-    """Names are put together from those of roles and services, so two of them may become one."""
+    """Names are put together from those of roles, services and volumes, so two of them may become one."""
     seen = set(reserved(cluster))
-    for item in objects:
-        name = identity(item)
+    # Kubernetes makes the claims, one for each member's number.
+    claims = [f"PersistentVolumeClaim/{volume.id}-{workload_name(cluster, role)}"
+              for role in cluster.app.roles for volume in role.storage]  # fmt: skip
+    for name in (*map(identity, objects), *claims):
         if name in seen:
-            remedy = "Rename one of the roles or services that make this name."
+            remedy = "Rename one of the roles, services or volumes that make this name."
             raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
         seen.add(name)
+    for item in objects:
         length = len(item["metadata"]["name"])
         if item["kind"] == "Service" and length > MAX_LABEL:
             found = f"{length} in {item['metadata']['name']}"

@@ -654,6 +654,19 @@ def test_two_objects_of_one_name_are_refused(role, service):
         engine.render(demo(first, other, second, services=[{"id": "front", "port": 80, "per_member": True}]), AGENT)
 
 
+def test_two_claims_of_one_name_are_refused():
+    first = {"id": "a", "storage": [{"id": "data-demo", "path": "/data"}]}
+    second = {"id": "demo-a", "storage": [{"id": "data", "path": "/data"}]}
+    with pytest.raises(AppError) as refused:
+        engine.render(demo(first, second))
+    assert str(refused.value) == (
+        "spec: expected names that make each object's name once, found PersistentVolumeClaim/data-demo-demo-a twice. "
+        "Rename one of the roles, services or volumes that make this name."
+    )
+    # The number of a member is a part of the name that no volume or role can stand for.
+    assert engine.render(demo(first, {**second, "id": "demo-a-0"}))
+
+
 def test_a_service_may_be_called_as_a_role():
     objects = engine.render(demo({"id": "api", "services": ["api"]}, services=[API]))
     assert find(objects, "Service", "demo-api")["spec"]["clusterIP"] == "None"
