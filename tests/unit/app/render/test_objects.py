@@ -641,6 +641,27 @@ def test_a_volume_may_not_take_the_name_of_another():
     with pytest.raises(AppError, match=r"storage: expected an id that no volume of the engine has, found config"):
         engine.render(demo(role))
     assert engine.render(demo({"storage": role["storage"]}))
+    secrets = [{"id": "keys", "secret": "a", "path": "/etc/keys"}]
+    with pytest.raises(AppError, match=r"storage: expected an id that no volume of the engine has, found secret-keys"):
+        engine.render(demo({"storage": [{"id": "secret-keys", "path": "/data"}], "secrets": secrets}))
+
+
+@pytest.mark.parametrize("of_the_cluster", [False, True])
+def test_a_secret_may_not_take_the_name_of_the_volume_with_secret_files(of_the_cluster):
+    file = {"name": "a", "path": "/etc/a", "text": "a"}
+    secrets = [{"id": "config", "secret": "a", "path": "/etc/site"}]
+
+    def found(secret):
+        role = {"config_files": [{**file, "secret": secret}], **({} if of_the_cluster else {"secrets": secrets})}
+        return engine.render(demo(role, roles={"worker": {"secrets": secrets}} if of_the_cluster else {}))
+
+    assert found(secret=False)
+    with pytest.raises(AppError) as refused:
+        found(secret=True)
+    assert str(refused.value) == (
+        "spec.roles.worker.secrets: expected an id that no volume of the engine has, found config, which makes "
+        "secret-config again. Give it another id."
+    )
 
 
 @pytest.mark.parametrize(("role", "service"), [("members", ""), ("agent", ""), ("api-0", "api")])
