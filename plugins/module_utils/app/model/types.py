@@ -41,6 +41,9 @@ GUEST_EVENTS = ("configure", "addnodes", "delnodes", "reconnect")
 NODE_PORTS = (30000, 32767)
 # What an image's systemd wants in memory, for its run-time state (systemd's container interface).
 SYSTEMD_TMPFS = ("/run", "/run/lock", "/tmp")
+# Where members with a config package have what they are told, and the programs that configure them.
+GUEST_PATH = "/run/baremetal-bigdata/guest"
+AGENT_PATH = "/run/baremetal-bigdata/agent"
 # Of a configuration file: those that are written from `data`, and of them those that are lines of names and values.
 WRITTEN_FORMATS = ("yaml", "properties", "lines")
 FLAT_FORMATS = ("properties", "lines")

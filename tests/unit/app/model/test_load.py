@@ -172,6 +172,18 @@ def test_bad_settings_are_refused_by_name(path, value, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("path", ["/run/baremetal-bigdata/guest", "/run/baremetal-bigdata/agent/"])
+def test_what_configures_guests_has_its_paths_alone(path):
+    app = changed(APP, "spec.roles.0.security", {"writable_paths": [path]})
+    assert load_cluster(CLUSTER, load_app(app))
+    with pytest.raises(AppError) as refused:
+        load_cluster(CLUSTER, load_app(changed(app, "spec.roles.0.guest", {"package": "file:///a.tgz"})))
+    assert str(refused.value) == (
+        f"spec.roles.master.security.writable_paths: expected a path for each mount, found {path.rstrip('/')} again, "
+        "after guest"
+    )
+
+
 def test_all_problems_are_reported_at_once():
     bad = changed(changed(CLUSTER, "spec.roles.worker.members", 0), "metadata.name", "9")
     with pytest.raises(AppError) as refused:
