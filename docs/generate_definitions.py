@@ -195,6 +195,8 @@ def schema_of(item: Field) -> dict[str, Any]:
     found = value(item)
     if item.shape == "list":
         found = {"type": "array", **({"items": found} if found else {})}
+        if item.spec.unique:
+            found["uniqueItems"] = True
     if item.shape == "map":
         found = {"type": "object", **({"additionalProperties": found} if found else {})}
         if item.spec.keys:

@@ -12,7 +12,8 @@ description:
   - Says, without changing anything, what has to happen for an app cluster to be as it shall be. Which objects change,
     which members join, leave or restart, and which objects are no longer wanted.
   - Refuses what cannot be done, before anything is done. These are a change that Kubernetes does not allow while
-    members live, a member that the app does not let go, and a role that disappears while it has members.
+    members live, a member that the app does not let go, a role that disappears while it has members, and objects and
+    volume claims of the same name that are another cluster's.
   - The objects are compared by the API server's own dry run, so that nothing that it refuses is found half-way.
   - A dry run makes no namespace. What belongs into one that is not there yet is tried in C(default), as an object to be
     made. Quotas and admission policies of that namespace apply then, not those of the new one, so what is forbidden
@@ -99,10 +100,19 @@ summary:
   returned: always
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
-from ..module_utils.app.compare import PRUNED_KINDS, SCALED_KINDS, difference, fixed_fields, foreign, identity
+from ..module_utils.app.compare import (
+    PRUNED_KINDS,
+    SCALED_KINDS,
+    difference,
+    fixed_fields,
+    foreign,
+    foreign_claims,
+    identity,
+)
 from ..module_utils.app.contract import ContractError, RoleContract
 from ..module_utils.app.run.apply import STAND_IN, Applied, apply_objects
 from ..module_utils.app.run.leave import Leaving, Refused
@@ -111,20 +121,34 @@ from ..module_utils.app.run.watch import RoleWatch
 from ..module_utils.kube.module import APP_CLUSTER, FIELD_MANAGER, create_module, reporting
 from ..module_utils.kube.objects import Kube
 
+Planned = Callable[[Mapping[str, Any], Mapping[str, Any] | None], None]
 
-def refuse_others(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
-    """Raises Refused for what is another's, and for what a controller cannot become."""
-    refused = foreign(wanted, live) or fixed_fields(wanted, live)
-    if refused:
-        raise Refused(refused)
+
+def refusing(kube: Kube, namespace: str, new_namespaces: set[str]) -> Planned:
+    """What raises Refused for an object that is another's or would use another's volumes, and for what a controller
+    cannot become. Claims are asked for once, and only for a new StatefulSet with volumes.
+    """
+
+    @cache
+    def claims() -> list[dict[str, Any]]:
+        return [] if namespace in new_namespaces else kube.list("v1", "PersistentVolumeClaim", namespace, "")
+
+    def refuse(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> None:
+        refused = foreign(wanted, live) or fixed_fields(wanted, live)
+        if live is None and (wanted.get("spec") or {}).get("volumeClaimTemplates"):
+            refused = refused or foreign_claims(wanted, claims())
+        if refused:
+            raise Refused(refused)
+
+    return refuse
 
 
 def compare_role(
-    kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str]
+    kube: Kube, params: dict[str, Any], stage: Mapping[str, Any], new_namespaces: set[str], planned: Planned
 ) -> dict[str, Any]:
     contract = RoleContract.from_dict(stage["contract"])
     found = Applied()
-    apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, found, planned=refuse_others)
+    apply_objects(kube, stage["objects"], params["field_manager"], new_namespaces, found, planned=planned)
     role: dict[str, Any] = {"changes": found.changes, "diff": found.diff, "unseen": found.unseen, "have": 0}
     role.update(stay=[], leaving=[], restarts=[])
     live = found.live.get(f"{contract.kind}/{contract.name}")
@@ -193,8 +217,9 @@ def look(kube: Kube, params: dict[str, Any]) -> dict[str, Any]:
     kube.dry_run = True
     result: dict[str, Any] = {"roles": {}, "diff": [], "summary": [], "unseen": {}}
     new_namespaces: set[str] = set()
+    planned = refusing(kube, params["namespace"], new_namespaces)
     for stage in params["stages"]:
-        role = compare_role(kube, params, stage, new_namespaces)
+        role = compare_role(kube, params, stage, new_namespaces, planned)
         result["diff"] += role.pop("diff")
         result["unseen"].update(role.pop("unseen"))
         result["roles"][stage["role"]] = role

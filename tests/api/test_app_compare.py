@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import LABEL_CLUSTER
 from played_cluster import Controllers, controlled, demo, rendered, running_app
 
 
@@ -304,3 +305,34 @@ def test_objects_of_another_cluster_are_not_taken_over(compare, live, app, names
         assert "Nothing was changed: expected ServiceAccount/demo to be of this cluster" in refused["msg"]
         assert "the cluster demo of the app demo's" in refused["msg"]
     assert compare(rendered(demo(app.port), namespace), "--check")["summary"] == []
+
+
+def test_volumes_of_another_cluster_are_not_taken_over(api_server, compare, live, app, namespace):
+    mine = rendered(demo(app.port, storage=[{"id": "data-old", "path": "/d"}]), namespace)
+    live(mine)
+    (template,) = mine["objects"][-1]["spec"]["volumeClaimTemplates"]
+    claims = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+
+    def left(name: str, labels: dict[str, str]) -> None:
+        api_server.request("POST", claims, {**template, "metadata": {"name": name, "labels": labels}})
+
+    # As the StatefulSet's controller names them, and one that a site made by hand.
+    left("data-old-demo-worker-0", template["metadata"]["labels"])
+    left("data-new-demo-worker-0", {})
+    path = f"/apis/apps/v1/namespaces/{namespace}/statefulsets/demo-worker"
+    assert compare(mine, "--check")["summary"] == []
+    api_server.request("DELETE", path)
+    assert compare(mine)["roles"]["worker"]["todo"]
+    assert compare(rendered(demo(app.port, storage=[{"id": "data-new", "path": "/d"}]), namespace))["roles"]
+
+    labels = {**template["metadata"]["labels"], LABEL_CLUSTER: "new-demo"}
+    api_server.request("DELETE", f"{claims}/data-new-demo-worker-0")
+    left("data-new-demo-worker-1", labels)
+    for flags in ((), ("--check",)):
+        found = compare(rendered(demo(app.port, storage=[{"id": "data-new", "path": "/d"}]), namespace), *flags)
+        assert found["msg"].startswith(
+            "Nothing was changed: expected PersistentVolumeClaim/data-new-demo-worker-1 to be of "
+            "StatefulSet/demo-worker, which would use it, or not to be there, found one of the role worker of the "
+            "cluster new-demo of the app demo. Choose another name"
+        )
+    assert api_server.request("GET", path, allow=(404,))["code"] == 404

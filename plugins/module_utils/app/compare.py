@@ -7,11 +7,12 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..kube.quantity import same
-from ..labels import ANNOTATION_FIXED, LABEL_APP, LABEL_CLUSTER
+from ..labels import ANNOTATION_FIXED, LABEL_APP, LABEL_CLUSTER, LABEL_COMPONENT
 
 # Kinds that the engine makes and may therefore prune. Never volumes or the namespace.
 PRUNED_KINDS = (
@@ -28,6 +29,8 @@ PRUNED_KINDS = (
     ("rbac.authorization.k8s.io/v1", "RoleBinding"),
 )
 SCALED_KINDS = ("StatefulSet", "Deployment", "ReplicationController")
+# What selects the members of a role, and stands on their claims.
+_MEMBER_LABELS = (LABEL_APP, LABEL_CLUSTER, LABEL_COMPONENT)
 
 
 def identity(item: Mapping[str, Any]) -> str:
@@ -112,12 +115,38 @@ def foreign(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> str:
     identity_labels = (LABEL_APP, LABEL_CLUSTER)
     if all(found.get(name) == own.get(name) for name in identity_labels):
         return ""
-    cluster = found.get(LABEL_CLUSTER)
-    owner = f"the cluster {cluster} of the app {found.get(LABEL_APP)}" if cluster else "somebody else"
     return (
-        f"expected {identity(wanted)} to be of this cluster, or not to be there, found that it is {owner}'s. Choose "
-        "another name or another namespace for one of the two"
+        f"expected {identity(wanted)} to be of this cluster, or not to be there, found that it is {_owner(found)}'s. "
+        "Choose another name or another namespace for one of the two"
     )
+
+
+def _owner(labels: Mapping[str, str]) -> str:
+    cluster = labels.get(LABEL_CLUSTER)
+    return f"the cluster {cluster} of the app {labels.get(LABEL_APP)}" if cluster else "somebody else"
+
+
+def foreign_claims(wanted: Mapping[str, Any], claims: Iterable[Mapping[str, Any]]) -> str:
+    """Why a new StatefulSet's members would write on another's volumes; empty where they would not.
+
+    *claims*: the PersistentVolumeClaims of the namespace. A StatefulSet takes any whose name is
+    ``<template>-<StatefulSet>-<number>``, and all parts may have dashes. One without our labels is allowed: so a site
+    has members take volumes that it made by hand. One with those of the same role has been left by its members.
+    """
+    for template in (wanted.get("spec") or {}).get("volumeClaimTemplates") or ():
+        name = f"{template['metadata']['name']}-{wanted['metadata']['name']}"
+        own = template["metadata"].get("labels") or {}
+        for claim in claims:
+            found = claim["metadata"].get("labels") or {}
+            others = any(found.get(key, own.get(key)) != own.get(key) for key in _MEMBER_LABELS)
+            if others and re.fullmatch(re.escape(name) + "-[0-9]+", claim["metadata"]["name"]):
+                role = f"the role {found.get(LABEL_COMPONENT)} of " if found.get(LABEL_CLUSTER) else ""
+                return (
+                    f"expected {identity(claim)} to be of {identity(wanted)}, which would use it, or not to be there, "
+                    f"found one of {role}{_owner(found)}. Choose another name or another namespace for one of the two, "
+                    "or delete the claim if nobody wants its data"
+                )
+    return ""
 
 
 def fixed_fields(wanted: Mapping[str, Any], live: Mapping[str, Any] | None) -> str:

@@ -11,11 +11,14 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.compare impo
     difference,
     fixed_fields,
     foreign,
+    foreign_claims,
     hold_members,
     masked,
     normalise,
 )
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.leave import Refused
 from ansible_collections.baremetal.bigdata.plugins.module_utils.labels import ANNOTATION_FIXED
+from ansible_collections.baremetal.bigdata.plugins.modules.app_compare import refusing
 
 
 def claim(name="data", size="1Gi", storage_class="", mode=""):
@@ -171,3 +174,81 @@ def test_an_object_of_another_cluster_or_of_somebody_else_is_not_taken_over():
     assert "the cluster a of the app other's" in foreign(own, item(app="other", instance="a"))
     assert "it is somebody else's" in foreign(own, item())
     assert foreign(item("Namespace"), item("Namespace", app="other", instance="b")) == ""
+
+
+# A role `server` of a cluster `store` in which each member has a volume `data-east`.
+STORE = {"app.kubernetes.io/name": "b", "app.kubernetes.io/instance": "store", "app.kubernetes.io/component": "server"}
+STORES = {
+    "apiVersion": "apps/v1",
+    "kind": "StatefulSet",
+    "metadata": {"name": "store-server", "namespace": "n", "labels": STORE},
+    "spec": {"replicas": 2, "volumeClaimTemplates": [{"metadata": {"name": "data-east", "labels": STORE}}]},
+}
+EAST = {**STORE, "app.kubernetes.io/name": "a", "app.kubernetes.io/instance": "east-store"}
+
+
+def existing(name="data-east-store-server-0", labels=None):
+    metadata = {"name": name, "namespace": "n", **({"labels": labels} if labels else {})}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+
+
+def test_volumes_of_another_cluster_are_not_taken_over():
+    assert foreign_claims(STORES, [existing("data-east-store-server-7", STORE), existing(labels=EAST)]) == (
+        "expected PersistentVolumeClaim/data-east-store-server-0 to be of StatefulSet/store-server, which would use "
+        "it, or not to be there, found one of the role server of the cluster east-store of the app a. Choose another "
+        "name or another namespace for one of the two, or delete the claim if nobody wants its data"
+    )
+    # Another role of the same cluster, and another program that writes these labels.
+    other = {**STORE, "app.kubernetes.io/component": "east"}
+    assert "the role east of the cluster store of the app b" in foreign_claims(STORES, [existing(labels=other)])
+    assert "one of somebody else" in foreign_claims(STORES, [existing(labels={"app.kubernetes.io/name": "c"})])
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        existing(labels=STORE),
+        existing(labels={**STORE, "site": "x"}),
+        # Made by hand.
+        existing(),
+        existing(labels={"site": "x"}),
+        # Of other names.
+        existing("data-east-store-server-backup-0", EAST),
+        existing("data-east-store-server", EAST),
+        existing("old-data-east-store-server-0", EAST),
+        existing("data-east-store-server-0-0", EAST),
+    ],
+)
+def test_volumes_of_its_own_and_those_made_by_hand_are_taken(claim):
+    assert foreign_claims(STORES, [claim]) == ""
+    assert foreign_claims({**STORES, "spec": {}}, [existing(labels=EAST)]) == ""
+
+
+class Claims:
+    """An API server that has claims. `asked`: how often it was asked for them."""
+
+    def __init__(self, *claims):
+        self.claims, self.asked = claims, 0
+
+    def list(self, version, kind, namespace, selector):
+        assert (version, kind, namespace, selector) == ("v1", "PersistentVolumeClaim", "n", "")
+        self.asked += 1
+        return list(self.claims)
+
+
+def test_claims_are_asked_for_once_and_only_for_a_new_statefulset_with_volumes():
+    server = Claims(existing(labels=STORE))
+    refuse = refusing(server, "n", set())
+    refuse(STORES, STORES)
+    refuse({**STORES, "spec": {"replicas": 2}}, None)
+    refuse({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "n"}}, None)
+    assert server.asked == 0
+    refuse(STORES, None)
+    refuse(STORES, None)
+    assert server.asked == 1
+
+    server = Claims(existing(labels=EAST))
+    refusing(server, "n", {"n"})(STORES, None)
+    assert server.asked == 0
+    with pytest.raises(Refused, match="of the cluster east-store"):
+        refusing(server, "n", set())(STORES, None)

@@ -17,7 +17,9 @@ from .questions import Check, Leave, LiveRole
 from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
 from .types import (
+    AGENT_PATH,
     FLAT_FORMATS,
+    GUEST_PATH,
     PARAMETER_TYPES,
     SYSTEMD_TMPFS,
     WRITTEN_FORMATS,
@@ -349,7 +351,8 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
         check_together(reader.section("resources"), chosen(role.resources, settings.resources), whole=True)
         check_memory(reader, cluster, role)
         paths: dict[str, str] = {}
-        places = [("config_files", item.path) for item in role.config_files]
+        places = [("guest", path) for path in (GUEST_PATH, AGENT_PATH) if role.guest]
+        places += [("config_files", item.path) for item in role.config_files]
         places += [("storage", path) for item in role.storage for path in item.paths or (item.path,)]
         places += [("secrets", item.path) for item in secret_mounts(role, settings)]
         places += [("volumes", item.path) for item in settings.volumes]

@@ -152,9 +152,9 @@ class ServiceSettings:
 class Connections:
     """Objects of the namespace of which guest-configured members are told."""
 
-    clusters: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of other app clusters."))
-    configmaps: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of ConfigMaps."))
-    secrets: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of Secrets."))
+    clusters: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of other app clusters.", unique=True))
+    configmaps: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of ConfigMaps.", unique=True))
+    secrets: tuple[str, ...] = field(default=(), metadata=text(SUBDOMAIN, "Names of Secrets.", unique=True))
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ class AppCluster:
         metadata=spec("Objects of the namespace of which [guests](#config-packages) are told."),
     )
     image_pull_secrets: tuple[str, ...] = field(
-        default=(), metadata=text(SUBDOMAIN, "Names of Secrets with credentials for registries.")
+        default=(), metadata=text(SUBDOMAIN, "Names of Secrets with credentials for registries.", unique=True)
     )
     create_namespace: bool = field(default=True, metadata=spec("Make the namespace where there is none."))
     dns_domain: str = field(default="cluster.local", metadata=text(SUBDOMAIN, "DNS domain of the Kubernetes cluster."))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
@@ -48,8 +49,9 @@ class Spec:
     minimum: int | None = None
     maximum: int | None = None
     choices: tuple[str, ...] = ()
-    # Of a list: the attribute in which no two items may agree.
+    # Of a list: the attribute in which no two items may agree; of a list of texts, that no two may.
     key: str = ""
+    unique: bool = False
     # The fields of the part are among those of the object that holds it.
     inline: bool = False
     # A part, or an amount of a mapping, that is there without a value is read as an empty one.
@@ -75,6 +77,7 @@ def spec(
     maximum: int | None = None,
     choices: tuple[str, ...] = (),
     key: str = "",
+    unique: bool = False,
     inline: bool = False,
     null: bool = False,
     place: str = "spec",
@@ -95,6 +98,7 @@ def spec(
             maximum,
             choices,
             key,
+            unique,
             inline,
             null,
             place,
@@ -116,8 +120,8 @@ def named(meaning: str, longest: int = 40, place: str = "spec") -> dict[str, Spe
     return spec(meaning, pattern=LABEL, what=what, longest=longest, place=place)
 
 
-def absolute(meaning: str, without: str = "") -> dict[str, Spec]:
-    return text(PATH, meaning, without)
+def absolute(meaning: str, without: str = "", *, unique: bool = False) -> dict[str, Spec]:
+    return text(PATH, meaning, without, unique=unique)
 
 
 def image(meaning: str, without: str) -> dict[str, Spec]:
@@ -335,6 +339,9 @@ def _strings(reader: Reader, item: Field, default: Any) -> tuple[str, ...]:
             reader.problem(item.name, expected, show(value), f"Did you mean {close[0]}?" if close else "")
         if says.pattern and not re.fullmatch(says.pattern, value):
             reader.problem(item.name, says.what, show(value))
+    for value, times in Counter(values if says.unique else ()).items():
+        if times > 1:
+            reader.problem(item.name, "each text once", f"{show(value)} {times} times", "Write it once.")
     return values
 
 

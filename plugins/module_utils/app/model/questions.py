@@ -84,7 +84,8 @@ class Health:
         metadata=spec("Id of the role whose ready members are asked, such as a master.", "the role's own", quoted=True),
     )
     counts: tuple[str, ...] = field(
-        default=(), metadata=spec("Ids of the roles whose members are counted together.", "this role alone")
+        default=(),
+        metadata=spec("Ids of the roles whose members are counted together.", "this role alone", unique=True),
     )
 
 

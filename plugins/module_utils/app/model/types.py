@@ -41,6 +41,9 @@ GUEST_EVENTS = ("configure", "addnodes", "delnodes", "reconnect")
 NODE_PORTS = (30000, 32767)
 # What an image's systemd wants in memory, for its run-time state (systemd's container interface).
 SYSTEMD_TMPFS = ("/run", "/run/lock", "/tmp")
+# Where members with a config package have what they are told, and the programs that configure them.
+GUEST_PATH = "/run/baremetal-bigdata/guest"
+AGENT_PATH = "/run/baremetal-bigdata/agent"
 # Of a configuration file: those that are written from `data`, and of them those that are lines of names and values.
 WRITTEN_FORMATS = ("yaml", "properties", "lines")
 FLAT_FORMATS = ("properties", "lines")
@@ -135,7 +138,9 @@ class Storage:
     storage_class: str = field(default="", metadata=text(SUBDOMAIN, "Storage class.", "the default one", empty=True))
     paths: tuple[str, ...] = field(
         default=(),
-        metadata=absolute("Several directories that lie beside each other on the volume, in place of `path`."),
+        metadata=absolute(
+            "Several directories that lie beside each other on the volume, in place of `path`.", unique=True
+        ),
     )
     populate: bool = field(
         default=False,
@@ -208,7 +213,7 @@ class Security:
     privileged: bool = field(default=False, metadata=spec("May do on its host whatever root may."))
     read_only_root: bool = field(default=True, metadata=spec("The image's files cannot be changed."))
     writable_paths: tuple[str, ...] = field(
-        default=(), metadata=absolute("Directories that are writable, empty at each start.")
+        default=(), metadata=absolute("Directories that are writable, empty at each start.", unique=True)
     )
     capabilities: tuple[str, ...] = field(
         default=(),
@@ -216,6 +221,7 @@ class Security:
             "Linux capabilities besides none, such as NET_BIND_SERVICE.",
             choices=CAPABILITIES,
             what="Linux capabilities without CAP_, such as NET_BIND_SERVICE",
+            unique=True,
         ),
     )
 
@@ -285,7 +291,7 @@ class Guest:
     package: str = field(metadata=location("URL of the package."))
     events: tuple[str, ...] = field(
         default=GUEST_EVENTS,
-        metadata=spec("Events of which the start script is told.", "all", choices=GUEST_EVENTS),
+        metadata=spec("Events of which the start script is told.", "all", choices=GUEST_EVENTS, unique=True),
     )
     role: str = field(default="", metadata=spec("Name of the role for the start script.", "the role's id"))
     services: tuple[GuestService, ...] = field(
@@ -306,13 +312,14 @@ class ApiRule:
     """Objects of the Kubernetes API, of the cluster's own namespace, that members may use."""
 
     groups: tuple[str, ...] = field(
-        default=(), metadata=spec("API groups; an empty text is the core group.", "one is required")
+        default=(), metadata=spec("API groups; an empty text is the core group.", "one is required", unique=True)
     )
     resources: tuple[str, ...] = field(
-        default=(), metadata=spec("Kinds of objects, in the plural, by name.", "one is required")
+        default=(), metadata=spec("Kinds of objects, in the plural, by name.", "one is required", unique=True)
     )
     verbs: tuple[str, ...] = field(
-        default=(), metadata=spec("What members may do with them, such as get and list.", "one is required")
+        default=(),
+        metadata=spec("What members may do with them, such as get and list.", "one is required", unique=True),
     )
 
 
@@ -376,7 +383,7 @@ class Role:
         default=(), metadata=spec("Entry point. Placeholders are replaced.", "the image's")
     )
     args: tuple[str, ...] = field(default=(), metadata=spec("Arguments. Placeholders are replaced.", "the image's"))
-    services: tuple[str, ...] = field(default=(), metadata=spec("Ids of the services that members offer."))
+    services: tuple[str, ...] = field(default=(), metadata=spec("Ids of the services that members offer.", unique=True))
     env: Mapping[str, str] = field(
         default_factory=dict, metadata=spec("Environment variables. Placeholders are replaced.", keys=ENV_NAME)
     )
@@ -406,7 +413,8 @@ class Role:
         default=(),
         metadata=spec(
             "Live roles whose members [restart](#restarting), and leave where there is a choice, after the others. "
-            "Needs `live_role`."
+            "Needs `live_role`.",
+            unique=True,
         ),
     )
     leave: Leave = field(
@@ -417,7 +425,8 @@ class Role:
         default_factory=Security, metadata=spec("What the container [may do](#security).", "nothing")
     )
     starts_after: tuple[str, ...] = field(
-        default=(), metadata=spec("Ids of roles that have to be settled first.", "with the others, as listed")
+        default=(),
+        metadata=spec("Ids of roles that have to be settled first.", "with the others, as listed", unique=True),
     )
     ordered: bool = field(
         default=True,

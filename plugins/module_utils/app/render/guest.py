@@ -19,12 +19,10 @@ from ...labels import ANNOTATION_PACKAGE
 from ..contract import GuestConnections, GuestContract, GuestFile, GuestRole, GuestService
 from ..model.cluster import AppCluster
 from ..model.reader import AppError, Problem
-from ..model.types import Role, Service
+from ..model.types import AGENT_PATH, GUEST_PATH, Role, Service
 from .names import CONTAINER, api_object, cluster_labels, member_selector, role_domain, workload_name
 from .text import digest
 
-GUEST_PATH = "/run/baremetal-bigdata/guest"
-AGENT_PATH = "/run/baremetal-bigdata/agent"
 CONFIGURE = ("/bin/sh", f"{AGENT_PATH}/configure")
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from ...labels import ANNOTATION_FIXED, ANNOTATION_TEMPLATE
 from ..compare import identity
 from ..contract import RoleContract
-from ..model.cluster import AppCluster
+from ..model.cluster import AppCluster, secret_mounts
 from ..model.kubernetes import MAX_ANNOTATIONS, MAX_DATA, MAX_LABEL, MAX_OBJECT
 from ..model.reader import AppError, Problem
 from ..model.types import Role
@@ -106,14 +106,17 @@ def reserved(cluster: AppCluster) -> list[str]:
 
 
 def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: Sequence[Mapping[str, Any]]) -> None:
-    """Names are put together from those of roles and services, so two of them may become one."""
+    """Names are put together from those of roles, services and volumes, so two of them may become one."""
     seen = set(reserved(cluster))
-    for item in objects:
-        name = identity(item)
+    # Kubernetes makes the claims, one for each member's number.
+    claims = [f"PersistentVolumeClaim/{volume.id}-{workload_name(cluster, role)}"
+              for role in cluster.app.roles for volume in role.storage]  # fmt: skip
+    for name in (*map(identity, objects), *claims):
         if name in seen:
-            remedy = "Rename one of the roles or services that make this name."
+            remedy = "Rename one of the roles, services or volumes that make this name."
             raise AppError([Problem("spec", "names that make each object's name once", f"{name} twice", remedy)])
         seen.add(name)
+    for item in objects:
         length = len(item["metadata"]["name"])
         if item["kind"] == "Service" and length > MAX_LABEL:
             found = f"{length} in {item['metadata']['name']}"
@@ -122,12 +125,16 @@ def _refuse_same_names(cluster: AppCluster, values: Mapping[str, Any], objects: 
                 [Problem("metadata.name", f"names of Services of at most {MAX_LABEL} characters", found, remedy)]
             )
     for role in cluster.app.roles:
-        # Kubernetes would take the claim and leave out the other without a word.
-        others = {volume["name"] for volume in pod_volumes(cluster, role, values)}
-        for volume in role.storage:
-            if volume.id in others:
-                raise AppError([Problem(f"spec.roles.{role.id}.storage", "an id that no volume of the engine has",
-                                        volume.id, "Rename the volume.")])  # fmt: skip
+        # Of a claim and another volume, Kubernetes would leave out the other without a word.
+        names = [item.id for item in role.storage]
+        names += [volume["name"] for volume in pod_volumes(cluster, role, values)]
+        chosen = [("storage", item.id, item.id) for item in role.storage]
+        chosen += [("secrets", item.id, f"secret-{item.id}") for item in secret_mounts(role, cluster.roles[role.id])]
+        for field, given, name in chosen:
+            if names.count(name) > 1:
+                found = given if given == name else f"{given}, which makes {name} again"
+                raise AppError([Problem(f"spec.roles.{role.id}.{field}", "an id that no volume of the engine has",
+                                        found, "Give it another id.")])  # fmt: skip
 
 
 def _refuse_large(stage: Stage) -> None:

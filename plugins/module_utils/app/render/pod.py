@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...labels import ANNOTATION_CONFIG, ANNOTATION_TEMPLATE, LABEL_HOSTNAME, LABEL_RACK
@@ -264,9 +264,9 @@ def _populate(image: str, volume: Storage, role: Role) -> dict[str, Any]:
     """An init container of the same image, which copies to the volume what the image has, once for each directory."""
     root = f"{_POPULATED}/{volume.id}"
     lines = ["set -eu"]
-    for path in volume.paths or (volume.path,):
+    for path, mark in _marks(volume.paths or (volume.path,)).items():
         target = f"{root}/{path.strip('/')}" if volume.paths else root
-        done = f"{root}/.populated-{path.strip('/').replace('/', '-')}"
+        done = f"{root}/{mark}"
         path, target, done = (shlex.quote(text) for text in (path, target, done))
         lines.append(
             f"if [ ! -e {done} ]; then mkdir -p {target}; "
@@ -280,6 +280,19 @@ def _populate(image: str, volume: Storage, role: Role) -> dict[str, Any]:
         "securityContext": _container_security(role),
         "volumeMounts": [{"name": volume.id, "mountPath": root}],
     }
+
+
+def _marks(paths: Iterable[str]) -> dict[str, str]:
+    """The file on the volume that says that a directory is filled, by path.
+
+    Of several paths that make the same name, the first has it: on volumes that are there that one is filled, and what
+    members have changed since is not to be overwritten.
+    """
+    marks: dict[str, str] = {}
+    for path in paths:
+        mark = f".populated-{path.strip('/').replace('/', '-')}"
+        marks[path] = f"{mark}-{digest(path)}" if mark in marks.values() else mark
+    return marks
 
 
 def _spread(cluster: AppCluster, role: Role) -> list[dict[str, Any]]:

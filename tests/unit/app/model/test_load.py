@@ -127,6 +127,17 @@ BAD_APPS = [
     ("spec.parameters.0.default", 9, "expected 3 or less, found 9"),
     ("spec.api_access", [{"resources": ["*"], "verbs": ["get"]}], "Name what the app really uses."),
     ("spec.api_access", [{"resources": ["pods"]}], "spec.api_access[0].verbs: expected at least one"),
+    ("spec.roles.0.services", ["api", "api"], "services: expected each text once, found 'api' 2 times. Write it once."),
+    ("spec.roles.1.starts_after", ["master"] * 3, "starts_after: expected each text once, found 'master' 3 times"),
+    ("spec.roles.0.health.counts", ["worker", "worker"], "health.counts: expected each text once, found 'worker'"),
+    ("spec.roles.0.security", {"capabilities": ["KILL", "KILL"]}, "security.capabilities: expected each text once"),
+    ("spec.roles.0.security", {"writable_paths": ["/a", "/a"]}, "security.writable_paths: expected each text once"),
+    ("spec.roles.1.storage", [{"id": "data", "paths": ["/a", "/b", "/a"]}], "storage[0].paths: expected each text"),
+    (
+        "spec.api_access",
+        [{"groups": ["", ""], "resources": ["pods"], "verbs": ["get"]}],
+        "spec.api_access[0].groups: expected each text once, found '' 2 times",
+    ),
 ]
 
 
@@ -162,6 +173,8 @@ BAD_CLUSTERS = [
     ("spec.app", "other", "spec.app: expected 'demo', found 'other'"),
     ("metadata.namespace", "Apps_1", "metadata.namespace: expected a name"),
     ("spec.colour", "red", "spec.colour: expected one of"),
+    ("spec.image_pull_secrets", ["a", "b", "a"], "image_pull_secrets: expected each text once, found 'a' 2 times"),
+    ("spec.connections", {"secrets": ["a", "a"]}, "spec.connections.secrets: expected each text once"),
 ]
 
 
@@ -170,6 +183,24 @@ def test_bad_settings_are_refused_by_name(path, value, message):
     with pytest.raises(AppError) as refused:
         load_cluster(changed(CLUSTER, path, value), load_app(APP))
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/run/baremetal-bigdata/guest", "/run/baremetal-bigdata/agent/"])
+def test_what_configures_guests_has_its_paths_alone(path):
+    app = changed(APP, "spec.roles.0.security", {"writable_paths": [path]})
+    assert load_cluster(CLUSTER, load_app(app))
+    with pytest.raises(AppError) as refused:
+        load_cluster(CLUSTER, load_app(changed(app, "spec.roles.0.guest", {"package": "file:///a.tgz"})))
+    assert str(refused.value) == (
+        f"spec.roles.master.security.writable_paths: expected a path for each mount, found {path.rstrip('/')} again, "
+        "after guest"
+    )
+
+
+def test_words_of_a_command_may_be_the_same():
+    twice = ["run", "-v", "-v"]
+    app = changed(changed(APP, "spec.roles.0.args", twice), "spec.roles.0.health.members.command", twice)
+    assert load_app(app).role("master").args == tuple(twice)
 
 
 def test_all_problems_are_reported_at_once():

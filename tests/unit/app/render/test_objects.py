@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import copy
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -559,6 +560,51 @@ def test_what_the_image_has_is_copied_to_a_volume_once(tmp_path):
     assert (volume / "etc").is_dir()
 
 
+def filled(paths, image, volume):
+    """Run the init container of a volume with these paths of an image, both directories of the test."""
+    storage = {"id": "data", "paths": [f"{image}{path}" for path in paths], "populate": True}
+    (init,) = pod({"storage": [storage]})["initContainers"]
+    command = [text.replace(init["volumeMounts"][0]["mountPath"], str(volume)) for text in init["command"]]
+    subprocess.run(command, check=True, timeout=30)
+    return [volume / f"{image}{path}".strip("/") for path in paths]
+
+
+def test_directories_of_similar_names_are_filled_each(tmp_path):
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    paths = ["/hadoop/hdfs", "/hadoop-hdfs", "/other", "/hadoop/-hdfs", "/hadoop--hdfs"]
+    for path in paths:
+        (image / path.strip("/")).mkdir(parents=True)
+        (image / path.strip("/") / "file").write_text(f"of {path}")
+    volume.mkdir()
+    for path, directory in zip(paths, filled(paths, image, volume)):
+        assert (directory / "file").read_text() == f"of {path}"
+        (directory / "file").write_text("changed by a member")
+    assert {(directory / "file").read_text() for directory in filled(paths, image, volume)} == {"changed by a member"}
+
+
+def test_what_was_filled_before_similar_names_had_marks_of_their_own_stays(tmp_path):
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    paths = ["/hadoop/hdfs", "/hadoop-hdfs"]
+    for path in paths:
+        (image / path.strip("/")).mkdir(parents=True)
+        (image / path.strip("/") / "file").write_text("from the image")
+    volume.mkdir()
+    first = volume / f"{image}/hadoop/hdfs".strip("/")
+    first.mkdir(parents=True)
+    (first / "file").write_text("changed by a member")
+    (volume / (".populated-" + f"{image}/hadoop/hdfs".strip("/").replace("/", "-"))).touch()
+    texts = [(directory / "file").read_text() for directory in filled(paths, image, volume)]
+    assert texts == ["changed by a member", "from the image"]
+
+
+def test_a_directory_whose_mark_is_its_own_has_the_mark_that_it_always_had():
+    paths = ["/etc", "/var/lib/hadoop/hdfs", "/var/lib/hadoop-hdfs", "/usr/lib"]
+    (init,) = pod({"storage": [{"id": "data", "paths": paths, "populate": True}]})["initContainers"]
+    marks = re.findall(r": > \S+/(\S+);", init["command"][2])
+    assert marks[:2] + marks[3:] == [".populated-etc", ".populated-var-lib-hadoop-hdfs", ".populated-usr-lib"]
+    assert re.fullmatch(r"\.populated-var-lib-hadoop-hdfs-[0-9a-f]{16}", marks[2])
+
+
 def test_a_volume_with_one_path_is_filled_at_its_root():
     (init,) = pod({"storage": [{"id": "data", "path": "/var/lib/x", "populate": True}]})["initContainers"]
     root = init["volumeMounts"][0]["mountPath"]
@@ -595,6 +641,27 @@ def test_a_volume_may_not_take_the_name_of_another():
     with pytest.raises(AppError, match=r"storage: expected an id that no volume of the engine has, found config"):
         engine.render(demo(role))
     assert engine.render(demo({"storage": role["storage"]}))
+    secrets = [{"id": "keys", "secret": "a", "path": "/etc/keys"}]
+    with pytest.raises(AppError, match=r"storage: expected an id that no volume of the engine has, found secret-keys"):
+        engine.render(demo({"storage": [{"id": "secret-keys", "path": "/data"}], "secrets": secrets}))
+
+
+@pytest.mark.parametrize("of_the_cluster", [False, True])
+def test_a_secret_may_not_take_the_name_of_the_volume_with_secret_files(of_the_cluster):
+    file = {"name": "a", "path": "/etc/a", "text": "a"}
+    secrets = [{"id": "config", "secret": "a", "path": "/etc/site"}]
+
+    def found(secret):
+        role = {"config_files": [{**file, "secret": secret}], **({} if of_the_cluster else {"secrets": secrets})}
+        return engine.render(demo(role, roles={"worker": {"secrets": secrets}} if of_the_cluster else {}))
+
+    assert found(secret=False)
+    with pytest.raises(AppError) as refused:
+        found(secret=True)
+    assert str(refused.value) == (
+        "spec.roles.worker.secrets: expected an id that no volume of the engine has, found config, which makes "
+        "secret-config again. Give it another id."
+    )
 
 
 @pytest.mark.parametrize(("role", "service"), [("members", ""), ("agent", ""), ("api-0", "api")])
@@ -606,6 +673,19 @@ def test_two_objects_of_one_name_are_refused(role, service):
     second = {"id": service or "second", "services": ["front"]}
     with pytest.raises(AppError, match="names that make each object's name once"):
         engine.render(demo(first, other, second, services=[{"id": "front", "port": 80, "per_member": True}]), AGENT)
+
+
+def test_two_claims_of_one_name_are_refused():
+    first = {"id": "a", "storage": [{"id": "data-demo", "path": "/data"}]}
+    second = {"id": "demo-a", "storage": [{"id": "data", "path": "/data"}]}
+    with pytest.raises(AppError) as refused:
+        engine.render(demo(first, second))
+    assert str(refused.value) == (
+        "spec: expected names that make each object's name once, found PersistentVolumeClaim/data-demo-demo-a twice. "
+        "Rename one of the roles, services or volumes that make this name."
+    )
+    # The number of a member is a part of the name that no volume or role can stand for.
+    assert engine.render(demo(first, {**second, "id": "demo-a-0"}))
 
 
 def test_a_service_may_be_called_as_a_role():

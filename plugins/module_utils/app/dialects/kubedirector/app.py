@@ -218,7 +218,7 @@ def read_app(document: Any, notes: list[str]) -> App:
         roles=roles,
         services=services,
         config_meta=meta,
-        capabilities=tuple(capabilities),
+        capabilities=tuple(spec.once("capabilities", capabilities, notes)),
         systemd=systemd,
     )
 

@@ -79,7 +79,8 @@ def read_cluster(
         notes.append(f"cluster {name} is called {head['name']} in names and labels.")
     secret = _secret(spec, "defaultSecret")
     connections = spec.sub("connections")
-    head["connections"] = {key: list(connections.strings(key)) for key in ("clusters", "configmaps", "secrets")}
+    kinds = ("clusters", "configmaps", "secrets")
+    head["connections"] = {key: connections.once(key, connections.strings(key), notes) for key in kinds}
     head["connections"]["clusters"] = [object_name(item, 40, "c") for item in head["connections"]["clusters"]]
     connections.done()
     rows = spec.rows("roles")

@@ -151,6 +151,13 @@ class KubeDirectorReader(Reader):
             self.problem(name, "more than nothing", show(text))
         return value
 
+    def once(self, name: str, values: Sequence[str], notes: list[str]) -> list[str]:
+        """A list without values that were there before: KubeDirector takes them, and they say nothing more."""
+        for index, value in enumerate(values):
+            if value in values[:index]:
+                notes.append(f"{self.at(name)}[{index}] has no effect: {value} is there already.")
+        return list(dict.fromkeys(values))
+
     def unique(self, name: str, values: Sequence[str], key: str = "") -> None:
         """Report each value of a list, or of its items' field *key*, that was there before."""
         seen: set[str] = set()

@@ -151,6 +151,20 @@ def test_one_port_twice_in_a_role_is_refused():
     )
 
 
+def test_what_is_there_twice_and_does_no_harm_is_told():
+    app = changed(definition("spark"), "spec/capabilities", ["CAP_SYS_ADMIN", "NET_RAW", "sys_admin"])
+    twice = {"clusters": ["other", "other"], "secrets": ["a", "b", "a"]}
+    result = accepted(app, changed(cluster("spark"), "spec/connections", twice))
+    assert role_of(result, "spark-worker")["security"]["capabilities"] == ["SYS_ADMIN", "NET_RAW"]
+    assert result.cluster["spec"]["connections"] == {"clusters": ["other"], "secrets": ["a", "b"]}
+    assert [note for note in result.notes if "already" in note] == [
+        "spec.capabilities[2] has no effect: SYS_ADMIN is there already.",
+        "spec.connections.clusters[1] has no effect: other is there already.",
+        "spec.connections.secrets[2] has no effect: a is there already.",
+    ]
+    assert accepted(definition("spark"), cluster("spark")).notes == [n for n in result.notes if "already" not in n]
+
+
 def test_all_problems_are_told_at_once():
     app = changed(changed(definition("spark"), "spec/version", ...), "spec/roles/0/cardinality", "many")
     with pytest.raises(DialectError) as error:
