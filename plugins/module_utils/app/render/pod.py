@@ -267,11 +267,7 @@ def _populate(image: str, volume: Storage, role: Role) -> dict[str, Any]:
     for path, mark in _marks(volume.paths or (volume.path,)).items():
         target = f"{root}/{path.strip('/')}" if volume.paths else root
         done = f"{root}/{mark}"
-        path, target, done = (shlex.quote(text) for text in (path, target, done))
-        lines.append(
-            f"if [ ! -e {done} ]; then mkdir -p {target}; "
-            f"if [ -d {path} ]; then cp -a {path}/. {target}/; fi; : > {done}; fi"
-        )
+        lines.append(_fill(path, target, done, careful=mark != _mark(path)))
     return {
         "name": f"populate-{volume.id}",
         "image": image,
@@ -282,6 +278,24 @@ def _populate(image: str, volume: Storage, role: Role) -> dict[str, Any]:
     }
 
 
+def _fill(path: str, target: str, done: str, careful: bool) -> str:
+    """Shell that fills a directory of the volume once.
+
+    careful: not one that holds something already, unless it is what an earlier start has begun to copy.
+    """
+    begun = shlex.quote(f"{done}-begun")
+    path, target, done = (shlex.quote(text) for text in (path, target, done))
+    fill = f"if [ -d {path} ]; then cp -a {path}/. {target}/; fi; : > {done}"
+    if careful:
+        empty = f'[ -e {begun} ] || [ -z "$(ls -A {target})" ]'
+        fill = f"if {empty}; then : > {begun}; {fill}; rm -f {begun}; else : > {done}; fi"
+    return f"if [ ! -e {done} ]; then mkdir -p {target}; {fill}; fi"
+
+
+def _mark(path: str) -> str:
+    return f".populated-{path.strip('/').replace('/', '-')}"
+
+
 def _marks(paths: Iterable[str]) -> dict[str, str]:
     """The file on the volume that says that a directory is filled, by path.
 
@@ -290,7 +304,7 @@ def _marks(paths: Iterable[str]) -> dict[str, str]:
     """
     marks: dict[str, str] = {}
     for path in paths:
-        mark = f".populated-{path.strip('/').replace('/', '-')}"
+        mark = _mark(path)
         marks[path] = f"{mark}-{digest(path)}" if mark in marks.values() else mark
     return marks
 

@@ -597,10 +597,26 @@ def test_what_was_filled_before_similar_names_had_marks_of_their_own_stays(tmp_p
     assert texts == ["changed by a member", "from the image"]
 
 
+def test_what_members_have_written_where_nothing_was_filled_stays(tmp_path):
+    image, volume = tmp_path / "image", tmp_path / "volume"
+    paths = ["/hadoop/hdfs", "/hadoop-hdfs"]
+    second = volume / f"{image}/hadoop-hdfs".strip("/")
+    for directory, text in ((image / "hadoop/hdfs", "image"), (image / "hadoop-hdfs", "image"), (second, "member")):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text(text)
+    assert [(directory / "file").read_text() for directory in filled(paths, image, volume)] == ["image", "member"]
+    # What an earlier start has begun to copy is copied whole.
+    (mark,) = volume.glob(".populated-*-hdfs-*")
+    mark.rename(f"{mark}-begun")
+    assert [(directory / "file").read_text() for directory in filled(paths, image, volume)] == ["image", "image"]
+    assert mark.exists()
+    assert not list(volume.glob("*-begun"))
+
+
 def test_a_directory_whose_mark_is_its_own_has_the_mark_that_it_always_had():
     paths = ["/etc", "/var/lib/hadoop/hdfs", "/var/lib/hadoop-hdfs", "/usr/lib"]
     (init,) = pod({"storage": [{"id": "data", "paths": paths, "populate": True}]})["initContainers"]
-    marks = re.findall(r": > \S+/(\S+);", init["command"][2])
+    marks = re.findall(r"if \[ ! -e \S+/(\S+) \]", init["command"][2])
     assert marks[:2] + marks[3:] == [".populated-etc", ".populated-var-lib-hadoop-hdfs", ".populated-usr-lib"]
     assert re.fullmatch(r"\.populated-var-lib-hadoop-hdfs-[0-9a-f]{16}", marks[2])
 
