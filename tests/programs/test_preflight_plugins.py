@@ -168,6 +168,9 @@ def test_probe_looks_and_leaves_nothing(tmp_path):
     assert set(facts["kernel_features"].values()) <= {True, False, None}
     assert facts["machine_id"] == pathlib.Path("/etc/machine-id").read_text().strip()
     assert {"architecture", "cgroup_version", "distribution", "hostname", "init", "routes", "swap_mb"} <= set(facts)
+    forwards = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
+    assert ("host" in facts["prepared"]) is forwards
+    assert facts["pod_network"] is False
 
 
 def test_good_inventory_passes(tmp_path):
