@@ -117,15 +117,23 @@ class _Part:
     def check_etcd(self) -> list[Finding]:
         """The first members start together, and one of them makes the authority of all."""
         left = [name for name in self.groups["etcd"] if name in self.outside]
-        if not left or not self.meant("etcd") or self.lives:
+        silent = self.silent("etcd")
+        if not (left or silent) or not self.meant("etcd") or self.lives:
             return []
+        found, remedy = [], []
+        if left:
+            found.append(f"--limit leaves out {listed(left)}")
+            remedy.append("add them to --limit, or run without it")
+        if silent:
+            found.append(f"{listed(silent)} cannot be reached")
+            remedy.append("start it, or check SSH" if len(silent) == 1 else "start them, or check SSH")
         return [
             make_finding(
                 name,
                 "limit",
-                "all members of etcd in a run that starts a member for the first time",
-                f"--limit leaves out {listed(left)}",
-                "add them to --limit, or run without it",
+                "all members of etcd in a run that starts a member for the first time: none can be added later",
+                "; ".join(found),
+                "; ".join(remedy),
             )
             for name in self.of("etcd")
             if not self.state[name]["etcd"]

@@ -282,6 +282,17 @@ def test_members_of_etcd_start_together():
     (only,) = run(["etcd1"], up=False)
     assert only == ("etcd1", "--limit leaves out etcd2, etcd3", "add them to --limit, or run without it")
     assert run(["etcd1"], up=False, tags=["kubelet"]) == []
+    # A silent one could never join what the others begin without it.
+    *_first, third = run(EVERYONE, up=False, silent=["etcd1"])
+    assert third == ("etcd3", "etcd1 cannot be reached", "start it, or check SSH")
+    (only,) = run(["etcd1"], up=False, silent=["etcd3"])
+    assert only[1:] == (
+        "--limit leaves out etcd2, etcd3; etcd3 cannot be reached",
+        "add them to --limit, or run without it; start it, or check SSH",
+    )
+    # One that is silent later is no hindrance.
+    assert run(EVERYONE, silent=["etcd1"]) == []
+    assert run(EVERYONE, up=False, etcd=GROUPS["etcd"], silent=["etcd1"]) == []
     # etcd has been started before, and the control plane has not.
     assert run(GROUPS["etcd"], up=False) == []
 
