@@ -36,6 +36,8 @@ NEEDLESS = {
     "etcd_member_name": "a member has the name of its host",
     "kubelet_deployment_type": "kubelet is a service of systemd",
 }
+# What is said of these is said by check_variables.
+KNOWN = (*COUNTERPARTS, *NEEDLESS)
 # Groups whose hosts are not the cluster's.
 FOREIGN_GROUPS = ("calico_rr", "bastion", "no_floating")
 

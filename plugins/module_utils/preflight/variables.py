@@ -15,6 +15,8 @@ from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
 _SIMILAR = 0.9
+# Where names begin with a playbook's instead of a role's.
+_PLAYBOOKS = {"apps": "the playbook apps"}
 
 
 def is_known(name: str, known: Iterable[str], own: Iterable[str]) -> bool:
@@ -25,10 +27,10 @@ def is_known(name: str, known: Iterable[str], own: Iterable[str]) -> bool:
 def check_variable_names(
     variables: list[tuple[str, str]], known: set[str], prefixes: list[str], own: Iterable[str] = ()
 ) -> list[Finding]:
-    """Names that no role knows.
+    """Names that neither a role nor the playbook apps knows.
 
-    *variables*: (name, where it is set). *known*: every variable that a role declares. *prefixes*:
-    the names of the roles. *own*: patterns of names that the site uses for itself.
+    *variables*: (name, where it is set). *known*: every variable that these have. *prefixes*: what the names of
+    these begin with, the names of the roles. *own*: patterns of names that the site uses for itself.
     """
     findings, seen = [], set()
     candidates = sorted(known)
@@ -42,11 +44,12 @@ def check_variable_names(
         if not prefixed and not close:
             continue
         role = max((start for start in starts if name.startswith(start)), key=len, default="")[:-1]
+        owner = _PLAYBOOKS.get(role) or (f"the role {role}" if role else "a role or a playbook")
         findings.append(
             make_finding(
                 INVENTORY,
                 "variable_unknown",
-                "the name of a variable that {} knows".format(f"the role {role}" if role else "a role"),
+                f"the name of a variable that {owner} knows",
                 f"{name} ({where})",
                 "{}; if the name is the site's own, add it to preflight_own_variables".format(
                     f"misspelt: did you mean {close[0]}?" if close else "remove or rename it"
