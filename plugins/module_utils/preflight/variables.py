@@ -10,7 +10,7 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from .addresses import LABEL, UNSUPPORTED, as_address, is_ipv6
+from .addresses import LABEL, UNSUPPORTED, Mistake, as_address, as_network, is_ipv6, network_mistake
 from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
@@ -87,24 +87,33 @@ LIMITS: dict[str, tuple[float, float]] = {
 NETWORKS = {"cluster_node_subnets": False, "control_plane_api_sources": True}
 
 
+def _item_mistake(item: object, ipv6: bool) -> Mistake | None:
+    """What keeps an item of such a list from being a network, or an address, which is a network of its own."""
+    if as_address(item) is not None and (ipv6 or not is_ipv6(item)):
+        return None
+    if not is_ipv6(item) or not ipv6:
+        return network_mistake(item)
+    try:
+        right = str(ipaddress.ip_network(str(item), strict=False))
+    except ValueError:
+        return Mistake("not a network", "")
+    return None if as_network(item) is not None else Mistake("address bits behind the prefix", right)
+
+
 def _check_networks(name: str, value: list, where: str) -> list[Finding]:
     findings = []
     for item in value:
-        six = is_ipv6(item) and not NETWORKS[name]
-        try:
-            ipaddress.ip_network(str(item), strict=False)
-        except ValueError:
-            pass
-        else:
-            if not six:
-                continue
+        mistake = _item_mistake(item, NETWORKS[name])
+        if mistake is None:
+            continue
+        six = mistake.reason == "IPv6"
         findings.append(
             make_finding(
                 INVENTORY,
                 "variable_value",
                 f"{name} to hold IPv4 networks, {UNSUPPORTED}" if six else f"{name} to hold networks in CIDR form",
-                f"{item} ({where})",
-                f"correct {name}, such as 192.0.2.0/24",
+                f"{item} ({where})" if six else f"{item} ({where}): {mistake.reason}",
+                f"in {name}, write {mistake.right}" if mistake.right else f"correct {name}, such as 192.0.2.0/24",
             )
         )
     return findings

@@ -510,6 +510,9 @@ def test_an_address_of_kubesprays_ip_is_named_so(site):
         # The default of a host whose network is smaller than the site.
         (["192.0.2.16/28"], True, "192.0.2.16/28, without cp1 (192.0.2.11)"),
         (["192.0.2.16/28"], False, ""),
+        # Written wrong, which is said of the variable, and a single address.
+        (["192.0.2.11/24"], True, ""),
+        (["192.0.2.11", "192.0.2.21", "192.0.2.22"], True, ""),
         # The site opens ports by other means.
         ([], True, ""),
     ],
