@@ -218,8 +218,8 @@ class ActionModule(ActionBase):
         options, known = role_specs.options(specs), role_specs.known_names(specs)
         settings = list(self._set_by_the_user(hostvars))
         names = [(str(name), where) for name, _value, where, _host in settings]
-        own = [*own, *KNOWN]
-        findings = check_variable_names(names, known, role_specs.prefixes(specs), own) + check_variables(names)
+        findings = check_variable_names(names, known, role_specs.prefixes(specs), [*own, *KNOWN])
+        findings += check_variables(((str(name), where, value) for name, value, where, _host in settings), own)
         findings += check_group_variables((str(name), value, where) for name, value, where, _host in settings)
         seen = set()
         for name, value, where, host in settings:
