@@ -57,8 +57,8 @@ group or a host. [inventories/example](../inventories/example) shows both. A nam
 PLAYBOOKS = """
 ## Playbooks
 
-Not of a role. `apps_enabled` and `app_clusters` belong in the inventory's `group_vars/all`; the others on the command line, as
-`-e name=value`.
+Not of a role. `apps_enabled` and `app_clusters` belong in the inventory's `group_vars/all`; the others on the command
+line, as `-e name=value`.
 
 | variable | playbook | default | meaning |
 | --- | --- | --- | --- |

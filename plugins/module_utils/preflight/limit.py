@@ -173,7 +173,8 @@ class _Part:
         """A member of etcd opens to the hosts of the control plane when its own turn in a run comes."""
         findings = []
         # Without etcd among the tags, those of the run stay as they are, too.
-        own = {} if self.meant("etcd") else {n: self.here[n]["facts"].get("etcd_clients") for n in self.of("etcd")}
+        unchanged = [] if self.meant("etcd") else self.of("etcd")
+        own = {member: self.here[member]["facts"].get("etcd_clients") for member in unchanged}
         for name in self.new_control_plane():
             address = self.here[name]["settings"]["node_address"]
             shut = [
@@ -204,12 +205,12 @@ class _Part:
             if silent:
                 expected, found = "a host with a control plane to answer", f"{listed(silent)} cannot be reached"
                 remedy = "start one of them, or check SSH"
+            elif passed_over:
+                expected, found = "a cluster, or the steps in the run that make it", f"none on {listed(passed_over)}"
+                remedy = _include([*(["etcd"] if self.passed_over("etcd") else []), "control_plane"])
             else:
                 expected, found = "a cluster, or the hosts in the run that make it", f"none on {listed(left)}"
                 remedy = f"add {listed(sorted({*left, *self.elsewhere('etcd')}))} to --limit, or run without it"
-            if passed_over:
-                expected, found = "a cluster, or the steps in the run that make it", f"none on {listed(passed_over)}"
-                remedy = _include([*(["etcd"] if self.passed_over("etcd") else []), "control_plane"])
             return [_refuse(asking, expected, found, remedy)]
         waiting = {name: step for name, step in self.unjoined.items() if self.meant("ready") and not self.meant(step)}
         if not waiting:
