@@ -57,12 +57,14 @@ group or a host. [inventories/example](../inventories/example) shows both. A nam
 PLAYBOOKS = """
 ## Playbooks
 
-Not of a role. `apps_enabled` belongs in the inventory's `group_vars/all`; the others on the command line, as
-`-e name=value`.
+Not of a role. `apps_enabled` and `app_clusters` belong in the inventory's `group_vars/all`; the others on the command
+line, as `-e name=value`.
 
 | variable | playbook | default | meaning |
 | --- | --- | --- | --- |
 | `apps_enabled` | `site.yml`, `playbooks/apps.yml` | `[]` | The apps to run: `hazelcast`. |
+| `app_clusters` | `site.yml`, `playbooks/apps.yml` | `[]` | Clusters by their definitions: \
+[any number of clusters](apps/definitions.md#any-number-of-clusters). |
 | `discover_namespace`, `discover_app`, `discover_instance`, `discover_label_selector`, `discover_role_label` \
 | `playbooks/discover.yml` | none | What to look for: see the head of the playbook. |
 | `discover_racks`, `discover_kubeconfig`, `discover_context` \

@@ -24,7 +24,7 @@ from ..module_utils.kube.config import load_kubeconfig
 from ..module_utils.kube.errors import KubeApiError
 from ..module_utils.preflight.findings import ERROR, INVENTORY, Finding, make_finding
 from ..module_utils.preflight.inventory import EXTRA, PLAY, check_group_variables
-from ..module_utils.preflight.kubespray import COUNTERPARTS, NEEDLESS, check_addresses, check_variables
+from ..module_utils.preflight.kubespray import KNOWN, check_addresses, check_variables
 from ..module_utils.preflight.limit import is_meant
 from ..module_utils.preflight.report import (
     ARGUMENT_SPEC,
@@ -218,8 +218,8 @@ class ActionModule(ActionBase):
         options, known = role_specs.options(specs), role_specs.known_names(specs)
         settings = list(self._set_by_the_user(hostvars))
         names = [(str(name), where) for name, _value, where, _host in settings]
-        own = [*own, *NEEDLESS, *COUNTERPARTS]
-        findings = check_variable_names(names, known, list(specs), own) + check_variables(names)
+        findings = check_variable_names(names, known, role_specs.prefixes(specs), [*own, *KNOWN])
+        findings += check_variables(((str(name), where, value) for name, value, where, _host in settings), own)
         findings += check_group_variables((str(name), value, where) for name, value, where, _host in settings)
         seen = set()
         for name, value, where, host in settings:

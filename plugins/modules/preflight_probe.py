@@ -132,6 +132,12 @@ facts:
     machine_id: {description: Content of /etc/machine-id., type: str}
     member_address: {description: Address of the etcd member on the host., type: str}
     memory_mb: {description: Memory in MB., type: int}
+    pod_network: {description: Whether the pod network has configured the host., type: bool}
+    prepared:
+      description: The tags of the cluster's playbook whose steps have prepared the host. Told by V(host), that its
+        kernel forwards packets; by V(containerd) and V(kubelet), their units; by V(network), a policy of firewalld.
+      type: list
+      elements: str
     product_uuid: {description: The hardware's id., type: str}
     python: {description: "Python's version: major, minor, micro.", type: list, elements: int}
     routes: {description: "IPv4 routes: destination, gateway, interface.", type: list, elements: dict}
@@ -373,6 +379,18 @@ def kubernetes(etcd_dir: str) -> dict[str, bool]:
     }
 
 
+def prepared() -> list[str]:
+    """The steps before a join that have been done here, by what each of them leaves last."""
+    steps = {
+        "containerd": os.path.exists("/etc/systemd/system/containerd.service"),
+        # Also where a site prepares its hosts by other means: kubeadm refuses one that does not forward.
+        "host": read("/proc/sys/net/ipv4/ip_forward").strip() == "1",
+        "kubelet": os.path.exists("/etc/systemd/system/kubelet.service"),
+        "network": os.path.exists("/etc/firewalld/policies/kubernetes-flannel.xml"),
+    }
+    return [step for step, done in steps.items() if done]
+
+
 def member_address(etcd_dir: str) -> str:
     """The address that the etcd member on the host has told the others, where it has one."""
     if not kubernetes(etcd_dir)["etcd"]:
@@ -459,6 +477,8 @@ def main() -> None:
         "machine_id": read("/etc/machine-id").strip(),
         "member_address": member_address(params["etcd_dir"]),
         "memory_mb": memory.get("MemTotal"),
+        "pod_network": os.path.exists("/etc/cni/net.d/10-flannel.conflist"),
+        "prepared": prepared(),
         # A container has its host's.
         "product_uuid": "" if container else read("/sys/class/dmi/id/product_uuid").strip(),
         "python": list(sys.version_info[:3]),

@@ -1,6 +1,6 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads on the controller which variables the collection's roles have."""
+"""Reads on the controller which variables the collection's roles have, and knows those of the playbook apps."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ import yaml
 
 # By role: its argument specs by name, and the names in its defaults.
 Specs = dict[str, dict[str, Any]]
+
+# The variables of playbooks/apps.yml, which no role declares, and what a misspelt one may begin with.
+# With app_ begin those of the role app_cluster and of playbooks/app.yml.
+APPS = ("apps_enabled", "app_clusters")
+APPS_PREFIX = "apps"
 
 ROLES = pathlib.Path(__file__).resolve().parents[2] / "roles"
 
@@ -44,8 +49,13 @@ def options(specs: Specs) -> dict[str, Any]:
 
 
 def known_names(specs: Specs) -> set[str]:
-    """Every variable that a role declares."""
-    return {name for spec in specs.values() for name in [*spec["options"], *spec["defaults"]]}
+    """Every variable that a role declares, and those of the playbook apps."""
+    return {name for spec in specs.values() for name in [*spec["options"], *spec["defaults"]]} | {*APPS}
+
+
+def prefixes(specs: Specs) -> list[str]:
+    """What the names of these variables begin with."""
+    return [*specs, APPS_PREFIX]
 
 
 def expectation(name: str, option: Mapping[str, Any]) -> str:

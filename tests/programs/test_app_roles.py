@@ -244,6 +244,9 @@ SPARK = {"apps_enabled": ["spark"]}
         ({"apps_enabled": {"hazelcast": True}}, '(NAMESPACE.COLLECTION.ROLE), found {"hazelcast": true}.'),
         ({"apps_enabled": [{"hazelcast": {}}]}, '(NAMESPACE.COLLECTION.ROLE), found [{"hazelcast": {}}].'),
         ({"apps_enabled": ["hazelcats"]}, "(NAMESPACE.COLLECTION.ROLE), found hazelcats."),
+        ({"apps_enable": ["hazelcast"]}, "misspelt: did you mean apps_enabled?"),
+        ({**HAZELCAST, "hazelcast_replcas": 5}, "misspelt: did you mean hazelcast_replicas?"),
+        ({**HAZELCAST, "hazelcast_team": "a", "preflight_own_variables": ["hazelcast_te*"]}, ""),
         ({"app_clusters": "a.yml"}, 'expected a list of mappings, each with a definition; found "a.yml".'),
         (
             {**HAZELCAST, "hazelcast_heap": 600},

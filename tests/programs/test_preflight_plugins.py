@@ -168,6 +168,9 @@ def test_probe_looks_and_leaves_nothing(tmp_path):
     assert set(facts["kernel_features"].values()) <= {True, False, None}
     assert facts["machine_id"] == pathlib.Path("/etc/machine-id").read_text().strip()
     assert {"architecture", "cgroup_version", "distribution", "hostname", "init", "routes", "swap_mb"} <= set(facts)
+    forwards = pathlib.Path("/proc/sys/net/ipv4/ip_forward").read_text().strip() == "1"
+    assert ("host" in facts["prepared"]) is forwards
+    assert facts["pod_network"] is False
 
 
 def test_good_inventory_passes(tmp_path):
@@ -182,6 +185,7 @@ REFUSALS = [
     ("kubernetes_version", "1.34.1"),
     ("etcd_members", "2 (cp1, worker1)"),
     ("variable_unknown", "did you mean preflight_min_memory_mb?"),
+    ("variable_unknown", "did you mean apps_enabled?"),
     ("variable_unknown", "cluster_rak (group_vars/kube_node.yml:3)"),
     ("variable_value", "cluster_cgroup_driver to be of type str, one of: systemd, cgroupfs"),
     ("port", "port {port}/tcp to be free for etcd"),
@@ -206,6 +210,7 @@ def refused(tmp_path_factory):
             cluster_kubernetes_version="1.34.1",
             cluster_cgroup_driver="openrc",
             preflight_min_memory_mbs=1,
+            app_enabled=["hazelcast"],
             preflight_ports=[{"port": port, "role": "etcd", "owner": ["etcd"]}],
         )
     return done, {"port": port, "pid": os.getpid()}

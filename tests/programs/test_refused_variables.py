@@ -23,7 +23,9 @@ HOST = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_python_interpre
 def play(tmp_path):
     """Run a playbook with extra variables, and some of the inventory; returns its exit code and folded output."""
 
-    def run(playbook: Path, arguments: dict, groups: Sequence[str] = GROUPS, **site: object) -> tuple[int, str]:
+    def run(
+        playbook: Path, arguments: dict, groups: Sequence[str] = GROUPS, options: Sequence[str] = (), **site: object
+    ) -> tuple[int, str]:
         inventory = {
             "all": {
                 "vars": {"cluster_name": "site", **site},
@@ -39,6 +41,7 @@ def play(tmp_path):
             str(playbook),
             "-e",
             json.dumps(arguments),
+            *options,
         ]
         own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
         done = subprocess.run(
@@ -169,4 +172,21 @@ def test_an_inventory_without_hosts_is_refused(play, name, arguments, groups, sa
     code, output = play(ROOT / f"playbooks/{name}.yml", arguments, groups, cluster_hosts_group="web")
     assert code == 2, output
     assert said in output
+    assert "changed=0 unreachable=0 failed=1" in output
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "groups"),
+    [
+        ("cluster", {}, ["kube-master", "kube-node"]),
+        ("site", {}, ["web"]),
+        ("reset", {"reset_confirm": "site"}, ["web"]),
+        ("mirror", {}, ["Mirror"]),
+        ("mirror_reset", {"mirror_reset_confirm": "site"}, ["Mirror"]),
+    ],
+)
+def test_a_limit_hides_no_inventory_without_hosts(play, name, arguments, groups):
+    code, output = play(ROOT / f"playbooks/{name}.yml", arguments, groups, ["--limit", "host1"])
+    assert code == 2, output
+    assert f"groups with hosts: {groups[0]}" in output
     assert "changed=0 unreachable=0 failed=1" in output

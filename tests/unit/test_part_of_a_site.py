@@ -71,4 +71,4 @@ def test_the_controller_alone_has_no_part_in_a_cluster():
     """With --limit it is left out, and what it has to do for the cluster would be missing."""
     plays = yaml.safe_load((ROOT / "playbooks/cluster.yml").read_text())
     (local,) = (play for play in plays if play["hosts"] == "localhost")
-    assert local["name"] == "Inventory and applications"
+    assert local["name"] == "Applications"

@@ -24,6 +24,13 @@ def test_which_playbooks_refuse_unknown_variables():
     assert set(PLAYBOOKS) == {"app.yml", "discover.yml", "mirror.yml", "mirror_reset.yml", "render.yml", "reset.yml"}
 
 
+def test_the_apps_refuse_what_looks_like_a_variable_of_theirs():
+    tasks = yaml.safe_load((ROOT / "playbooks/tasks/apps_validate.yml").read_text())
+    assert "baremetal.bigdata.unknown_role_variables" in tasks[0]["vars"]["__apps_misspelt"]
+    for playbook in ("apps.yml", "cluster.yml"):
+        assert "file: tasks/apps_validate.yml" in (ROOT / "playbooks" / playbook).read_text()
+
+
 def test_every_prefix_has_its_list():
     used = {prefix for plays in PLAYBOOKS.values() for prefixes in plays if prefixes for prefix in prefixes}
     assert used == set(LISTED)

@@ -112,7 +112,7 @@ def test_an_apps_setting_is_refused_before_the_first_change(playbook):
     run = playbook("site.yml", "-e", "hazelcast_replicas=0")
     assert run.rc != 0
     assert run.changed == {}
-    assert run.figures["phases"][-1]["name"] == "Inventory and applications"
+    assert run.figures["phases"][-1]["name"] == "Applications"
     said = "hazelcast_replicas: expected 1 or more members of role member, found 0."
     assert said in " ".join(run.output.split()), run.output
 

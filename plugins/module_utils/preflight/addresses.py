@@ -12,6 +12,18 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 API_PORT = "6443"
 UNSUPPORTED = "since IPv6, alone or beside IPv4, is not supported yet"
 
+# Addresses by which no other host reaches one (RFC 6890), and why.
+_NOT_REACHED = (
+    ("0.0.0.0/32", "an address that stands for any"),
+    ("0.0.0.0/8", "an address that no host has"),
+    ("127.0.0.0/8", "an address by which every host reaches itself alone"),
+    ("169.254.0.0/16", "an address that holds on one link alone"),
+    ("224.0.0.0/4", "an address of many hosts (multicast)"),
+    ("255.255.255.255/32", "an address of all hosts (broadcast)"),
+    ("240.0.0.0/4", "a reserved address"),
+)
+LOOPBACK = "127.0.0.0/8"
+
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
@@ -36,6 +48,15 @@ def as_address(text: object) -> ipaddress.IPv4Address | ipaddress.IPv6Address | 
         return ipaddress.ip_address(str(text))
     except ValueError:
         return None
+
+
+def why_not_reached(address: object, loopback: bool = False) -> str:
+    """Why no other host reaches one by this IPv4 address; empty where it does. *loopback*: a host itself is meant."""
+    known = as_address(address)
+    for network, reason in _NOT_REACHED:
+        if known is not None and known in ipaddress.ip_network(network) and not (loopback and network == LOOPBACK):
+            return reason
+    return ""
 
 
 def overlap(one: Network | None, other: Network | None) -> bool:
@@ -66,14 +87,21 @@ def network_mistake(text: object) -> Mistake | None:
     return None
 
 
-def _host_mistake(host: str) -> Mistake | None:
-    """What keeps a text from being a DNS name or an IPv4 address, as kubeadm takes it (RFC 1123, lower case)."""
+def _host_mistake(host: str, loopback: bool = False) -> Mistake | None:
+    """What keeps a text from being a DNS name or an IPv4 address, as kubeadm takes it (RFC 1123, lower case).
+
+    *loopback*: it may be the host itself.
+    """
     if not host:
         return Mistake("no host", "")
     if as_address(host) is not None:
-        return Mistake("an address that stands for any", "") if as_address(host) == as_address("0.0.0.0") else None
+        reason = why_not_reached(host, loopback)
+        return Mistake(reason, "") if reason else None
     right = host.lower().rstrip(".")
     labels = right.split(".")
+    # RFC 6761, and what distributions write into /etc/hosts.
+    if (labels[-1] == "localhost" or right == "localhost.localdomain") and not loopback:
+        return Mistake(f"{host}, a name by which every host reaches itself alone", "")
     if labels[-1].isdigit():
         return Mistake(f"{host} is neither an IPv4 address nor a name", "")
     if "_" in right:
@@ -143,7 +171,8 @@ def url_mistake(text: str) -> Mistake | None:
     if place.startswith("[") or is_ipv6(place):
         return Mistake("IPv6", "")
     host, colon, port = place.partition(":")
-    wrong = _host_mistake(host.lower())
+    # Each host may have a way of its own to the mirror; that it answers is looked at from there.
+    wrong = _host_mistake(host.lower(), loopback=True)
     if wrong:
         return Mistake(", ".join([*reasons, wrong.reason]), "")
     wrong = _port_mistake(port, "") if colon else None

@@ -8,7 +8,7 @@ import fnmatch
 import ipaddress
 import re
 
-from .addresses import LABEL, UNSUPPORTED, Network, as_address, as_network, is_ipv6, overlap
+from .addresses import LABEL, UNSUPPORTED, Network, as_address, as_network, is_ipv6, overlap, why_not_reached
 from .findings import ERROR, Finding, listed, make_finding
 from .inventory import VERSION
 
@@ -369,7 +369,7 @@ def _is_own_interface(name: str) -> bool:
 def node_interface(facts: dict, address: str) -> dict | None:
     """The interface that has the address by which the cluster knows a host."""
     for interface in facts.get("addresses") or []:
-        if interface["address"] == address:
+        if interface["address"] == address and not why_not_reached(address):
             return interface
     return None
 
@@ -395,6 +395,15 @@ def _rule_network(host: _Host) -> list[Finding]:
                 f"{variable} to be an IP address",
                 address or "nothing (the host has no default route to derive it from)",
                 "set cluster_node_address for the host",
+            )
+        )
+    elif why_not_reached(address):
+        findings.append(
+            host.finding(
+                "node_address",
+                f"{variable} to be an address by which other hosts reach this one",
+                f"{address}: {why_not_reached(address)}",
+                "set cluster_node_address to the host's address in the cluster's network",
             )
         )
     elif addresses is not None:

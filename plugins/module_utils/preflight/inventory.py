@@ -251,7 +251,8 @@ def _check_endpoint(settings: dict, control_plane: int) -> list[Finding]:
         make_finding(
             INVENTORY,
             "api_endpoint",
-            "cluster_api_endpoint as host:port, a DNS name in lower case or an IPv4 address",
+            "cluster_api_endpoint as host:port by which every host reaches the API, a DNS name in lower case or an "
+            "IPv4 address",
             f"{endpoint!r}: {mistake.reason}",
             f"set cluster_api_endpoint to {mistake.right}"
             if mistake.right

@@ -10,12 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .addresses import UNSUPPORTED
 from .findings import ERROR, INVENTORY, Finding, listed, make_finding
+from .variables import is_known
 
 # Its variable -> the one that this collection has for it.
 COUNTERPARTS = {
     "apiserver_loadbalancer_domain_name": "cluster_api_endpoint",
     "containerd_storage_dir": "containerd_root",
+    "dns_domain": "cluster_dns_domain",
     "etcd_election_timeout": "etcd_election_timeout_ms",
     "etcd_heartbeat_interval": "etcd_heartbeat_interval_ms",
     "flannel_backend_type": "flannel_backend",
@@ -34,8 +37,25 @@ NEEDLESS = {
     "etcd_deployment_type": "etcd is a service of systemd",
     "etcd_kubeadm_enabled": "etcd is a service of systemd",
     "etcd_member_name": "a member has the name of its host",
+    "ipv4_stack": "IPv4 is what there is",
+    "kube_pods_subnet_ipv6": "IPv4 is what there is",
+    "kube_service_addresses_ipv6": "IPv4 is what there is",
     "kubelet_deployment_type": "kubelet is a service of systemd",
 }
+_PROXY = ("containerd_proxy_environment", "set containerd_proxy_environment for a proxy by which images are pulled")
+# Its variable -> the one that is set for it here, if there is one, and what to do else.
+UNREAD = {
+    "http_proxy": _PROXY,
+    "https_proxy": _PROXY,
+    "no_proxy": _PROXY,
+    "node_labels": ("", "give nodes their labels with kubectl label, the zone with cluster_rack"),
+    "node_taints": ("", "give nodes their taints with kubectl taint"),
+}
+# Its variables that switch IPv6 on.
+IPV6 = ("enable_dual_stack_networks", "ipv6_stack")
+_OWN = "names that are the site's own belong into preflight_own_variables"
+# What is said of these is said by check_variables.
+KNOWN = (*COUNTERPARTS, *NEEDLESS, *UNREAD, *IPV6)
 # Groups whose hosts are not the cluster's.
 FOREIGN_GROUPS = ("calico_rr", "bastion", "no_floating")
 
@@ -60,12 +80,31 @@ def foreign_groups(hosts: Iterable[str], groups: Mapping[str, Iterable[str]]) ->
     return [group for group, members in groups.items() if _spelt(group) in FOREIGN_GROUPS and wanted & set(members)]
 
 
-def check_variables(variables: Iterable[tuple[str, str]]) -> list[Finding]:
-    """What is said of kubespray's variables, each kind once. *variables*: (name, where it is set)."""
+def check_variables(variables: Iterable[tuple[str, str, Any]], own: Iterable[str] = ()) -> list[Finding]:
+    """What is said of kubespray's variables, each kind once.
+
+    *variables*: (name, where it is set, value). *own*: patterns of names that the site uses for itself.
+    """
+    own = list(own)
     places: dict[str, str] = {}
-    for name, where in variables:
+    six: dict[str, str] = {}
+    for name, where, value in variables:
+        if is_known(name, (), own):
+            continue
         places.setdefault(name, where)
-    findings = []
+        if name in IPV6 and str(value).lower() in ("true", "yes", "on", "1"):
+            six.setdefault(name, where)
+    findings = [
+        make_finding(
+            INVENTORY,
+            "kubespray",
+            f"hosts and pods with IPv4 addresses, {UNSUPPORTED}",
+            f"{name} to be true ({where})",
+            f"set {name} to false, or remove it",
+            ERROR,
+        )
+        for name, where in six.items()
+    ]
     renamed = sorted(name for name in places if name in COUNTERPARTS and COUNTERPARTS[name] not in places)
     if renamed:
         findings.append(
@@ -74,7 +113,9 @@ def check_variables(variables: Iterable[tuple[str, str]]) -> list[Finding]:
                 "kubespray",
                 "variables of kubespray that mean something here to be set by the names that they have here",
                 listed((f"{name} ({places[name]})" for name in renamed), len(renamed)),
-                "set {}".format(listed((f"{COUNTERPARTS[name]} for {name}" for name in renamed), len(renamed))),
+                "set {}; {}".format(
+                    listed((f"{COUNTERPARTS[name]} for {name}" for name in renamed), len(renamed)), _OWN
+                ),
                 ERROR,
             )
         )
@@ -87,6 +128,17 @@ def check_variables(variables: Iterable[tuple[str, str]]) -> list[Finding]:
                 "variables of this collection",
                 f"kubespray's {listed(needless)}, without effect here",
                 f"nothing to do: {listed(dict.fromkeys(NEEDLESS[name] for name in needless))}",
+            )
+        )
+    unread = sorted(name for name in places if name in UNREAD and UNREAD[name][0] not in places)
+    if unread:
+        findings.append(
+            make_finding(
+                INVENTORY,
+                "kubespray",
+                "variables of this collection",
+                f"kubespray's {listed(unread)}, which nothing reads here",
+                "; ".join(dict.fromkeys([*(UNREAD[name][1] for name in unread), _OWN])),
             )
         )
     return findings

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
-from .addresses import as_address, as_network
+from .addresses import Network, as_address, as_network, network_mistake
 from .findings import ERROR, INVENTORY, Finding, listed, make_finding
 from .host import node_interface
 
@@ -102,6 +102,12 @@ def _shared(values: dict[str, object]) -> list[tuple[object, list[str]]]:
     return [(key, names) for key, names in by_value.items() if len(names) > 1]
 
 
+def _meant(text: object) -> Network | None:
+    """The network that a text means, also where it is written wrong: that is said of its variable."""
+    mistake = network_mistake(text)
+    return as_network(mistake.right if mistake and mistake.right else text)
+
+
 def _check_node_subnets(hosts: dict[str, dict], elsewhere: Mapping[str, str]) -> list[Finding]:
     """Whether every node opens its firewall to all others, also to those that the run leaves out."""
     nodes = {name: host for name, host in hosts.items() if {"control_plane", "worker"} & set(host["roles"])}
@@ -112,7 +118,7 @@ def _check_node_subnets(hosts: dict[str, dict], elsewhere: Mapping[str, str]) ->
         texts = host["settings"].get("node_subnets") or []
         if not host["facts"].get("firewalld") or not texts:
             continue
-        networks = [network for network in map(as_network, texts) if network is not None]
+        networks = [network for network in map(_meant, texts) if network is not None]
         shut = [
             f"{other} ({address})"
             for other, address in addresses.items()

@@ -10,11 +10,13 @@ import ipaddress
 import re
 from collections.abc import Iterable
 
-from .addresses import LABEL, UNSUPPORTED, as_address, is_ipv6
+from .addresses import LABEL, UNSUPPORTED, Mistake, as_address, as_network, is_ipv6, network_mistake
 from .findings import INVENTORY, Finding, make_finding
 
 # How far an inventory's own variable may look like one of a role before it is taken for a misspelling.
 _SIMILAR = 0.9
+# Where names begin with a playbook's instead of a role's.
+_PLAYBOOKS = {"apps": "the playbook apps"}
 
 
 def is_known(name: str, known: Iterable[str], own: Iterable[str]) -> bool:
@@ -25,10 +27,10 @@ def is_known(name: str, known: Iterable[str], own: Iterable[str]) -> bool:
 def check_variable_names(
     variables: list[tuple[str, str]], known: set[str], prefixes: list[str], own: Iterable[str] = ()
 ) -> list[Finding]:
-    """Names that no role knows.
+    """Names that neither a role nor the playbook apps knows.
 
-    *variables*: (name, where it is set). *known*: every variable that a role declares. *prefixes*:
-    the names of the roles. *own*: patterns of names that the site uses for itself.
+    *variables*: (name, where it is set). *known*: every variable that these have. *prefixes*: what the names of
+    these begin with, the names of the roles. *own*: patterns of names that the site uses for itself.
     """
     findings, seen = [], set()
     candidates = sorted(known)
@@ -42,11 +44,12 @@ def check_variable_names(
         if not prefixed and not close:
             continue
         role = max((start for start in starts if name.startswith(start)), key=len, default="")[:-1]
+        owner = _PLAYBOOKS.get(role) or (f"the role {role}" if role else "a role or a playbook")
         findings.append(
             make_finding(
                 INVENTORY,
                 "variable_unknown",
-                "the name of a variable that {} knows".format(f"the role {role}" if role else "a role"),
+                f"the name of a variable that {owner} knows",
                 f"{name} ({where})",
                 "{}; if the name is the site's own, add it to preflight_own_variables".format(
                     f"misspelt: did you mean {close[0]}?" if close else "remove or rename it"
@@ -84,24 +87,33 @@ LIMITS: dict[str, tuple[float, float]] = {
 NETWORKS = {"cluster_node_subnets": False, "control_plane_api_sources": True}
 
 
+def _item_mistake(item: object, ipv6: bool) -> Mistake | None:
+    """What keeps an item of such a list from being a network, or an address, which is a network of its own."""
+    if as_address(item) is not None and (ipv6 or not is_ipv6(item)):
+        return None
+    if not is_ipv6(item) or not ipv6:
+        return network_mistake(item)
+    try:
+        right = str(ipaddress.ip_network(str(item), strict=False))
+    except ValueError:
+        return Mistake("not a network", "")
+    return None if as_network(item) is not None else Mistake("address bits behind the prefix", right)
+
+
 def _check_networks(name: str, value: list, where: str) -> list[Finding]:
     findings = []
     for item in value:
-        six = is_ipv6(item) and not NETWORKS[name]
-        try:
-            ipaddress.ip_network(str(item), strict=False)
-        except ValueError:
-            pass
-        else:
-            if not six:
-                continue
+        mistake = _item_mistake(item, NETWORKS[name])
+        if mistake is None:
+            continue
+        six = mistake.reason == "IPv6"
         findings.append(
             make_finding(
                 INVENTORY,
                 "variable_value",
                 f"{name} to hold IPv4 networks, {UNSUPPORTED}" if six else f"{name} to hold networks in CIDR form",
-                f"{item} ({where})",
-                f"correct {name}, such as 192.0.2.0/24",
+                f"{item} ({where})" if six else f"{item} ({where}): {mistake.reason}",
+                f"in {name}, write {mistake.right}" if mistake.right else f"correct {name}, such as 192.0.2.0/24",
             )
         )
     return findings

@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 
 LABELS = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 NAMES = st.lists(LABELS, min_size=1, max_size=4).map(".".join).filter(lambda name: not name.split(".")[-1].isdigit())
-ADDRESSES = st.ip_addresses(v=4).filter(lambda address: int(address)).map(str)
+ADDRESSES = (
+    st.ip_addresses(v=4)
+    .filter(lambda one: one.packed[0] not in (0, 127) and one.packed[0] < 224 and not one.is_link_local)
+    .map(str)
+)
 PORTS = st.integers(1, 65535)
 
 
@@ -68,6 +72,15 @@ def test_no_text_breaks_the_rules(text):
         ("api_1.example.org:6443", "an underscore, which no host name has, in api_1.example.org", ""),
         ("192.0.2.300:6443", "192.0.2.300 is neither an IPv4 address nor a name", ""),
         ("0.0.0.0:6443", "an address that stands for any", ""),
+        ("0.1.2.3:6443", "an address that no host has", ""),
+        ("127.0.0.1:6443", "an address by which every host reaches itself alone", ""),
+        ("127.1.2.3:6443", "an address by which every host reaches itself alone", ""),
+        ("169.254.1.1:6443", "an address that holds on one link alone", ""),
+        ("224.0.0.5:6443", "an address of many hosts (multicast)", ""),
+        ("255.255.255.255:6443", "an address of all hosts (broadcast)", ""),
+        ("240.0.0.1:6443", "a reserved address", ""),
+        ("localhost:6443", "localhost, a name by which every host reaches itself alone", ""),
+        ("Localhost.localdomain:6443", "Localhost.localdomain, a name by which every host reaches itself alone", ""),
         (":6443", "no host", ""),
         ("-api:6443", "-api is neither a DNS name nor an IPv4 address", ""),
         ("[2001:db8::1]:6443", "IPv6", ""),
@@ -89,10 +102,16 @@ def test_mistakes_in_endpoints(text, reason, right):
         ("https://mirror1:99999", "port 99999 is not between 1 and 65535", ""),
         ("https://mirror_1", "an underscore, which no host name has, in mirror_1", ""),
         ("https://[2001:db8::1]", "IPv6", ""),
+        ("https://224.0.0.5", "an address of many hosts (multicast)", ""),
     ],
 )
 def test_mistakes_in_addresses_of_mirrors(text, reason, right):
     assert url_mistake(text) == (reason, right)
+
+
+def test_a_host_may_have_a_way_of_its_own_to_the_mirror():
+    assert url_mistake("https://localhost:8443") is None
+    assert url_mistake("https://127.0.0.1:8443") is None
 
 
 @given(st.ip_addresses(v=4), st.integers(0, 32))

@@ -213,6 +213,8 @@ FAULTS = [
     ("hostname", "hosts|worker1|settings|node_name", "worker_1", "worker1", ERROR, "worker_1"),
     ("node_address", "hosts|worker1|settings|node_address", "192.0.2.77", "worker1", ERROR, "192.0.2.21"),
     ("node_address", "hosts|worker1|settings|node_address", "", "worker1", ERROR, "nothing"),
+    ("node_address", "hosts|worker1|settings|node_address", "127.0.0.1", "worker1", ERROR, "127.0.0.1: an address by"),
+    ("node_address", "hosts|worker1|settings|node_address", "169.254.7.1", "worker1", ERROR, "on one link alone"),
     ("node_address", "hosts|worker1|settings|node_address", "2001:db8::1", "worker1", ERROR, "2001:db8::1"),
     ("kernel", "hosts|worker1|facts|kernel_features|vxlan", False, "worker1", ERROR, "vxlan"),
     ("cgroup", "hosts|worker1|facts|cgroup_version", 1, "worker1", ERROR, "version 1"),
@@ -508,6 +510,9 @@ def test_an_address_of_kubesprays_ip_is_named_so(site):
         # The default of a host whose network is smaller than the site.
         (["192.0.2.16/28"], True, "192.0.2.16/28, without cp1 (192.0.2.11)"),
         (["192.0.2.16/28"], False, ""),
+        # Written wrong, which is said of the variable, and a single address.
+        (["192.0.2.11/24"], True, ""),
+        (["192.0.2.11", "192.0.2.21", "192.0.2.22"], True, ""),
         # The site opens ports by other means.
         ([], True, ""),
     ],

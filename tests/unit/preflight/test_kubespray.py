@@ -9,6 +9,8 @@ from ansible_collections.baremetal.bigdata.plugins.filter.node_subnets import no
 from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.inventory import check_inventory
 from ansible_collections.baremetal.bigdata.plugins.module_utils.preflight.kubespray import (
     COUNTERPARTS,
+    KNOWN,
+    UNREAD,
     check_addresses,
     check_variables,
     former_name,
@@ -138,23 +140,72 @@ def test_todays_sample_has_no_group_of_all():
 
 
 def test_variables_are_named_once():
-    lines = [("etcd_member_name", f"inventory.ini:{line}") for line in (2, 3, 4)]
-    (finding,) = check_variables([*lines, ("etcd_deployment_type", "group_vars/etcd.yml:3"), ("own", "x")])
+    lines = [("etcd_member_name", f"inventory.ini:{line}", "etcd1") for line in (2, 3, 4)]
+    (finding,) = check_variables([*lines, ("etcd_deployment_type", "group_vars/etcd.yml:3", "host"), ("own", "x", 1)])
     assert finding.severity == "warning"
     assert finding.found == "kubespray's etcd_deployment_type, etcd_member_name, without effect here"
     assert finding.remedy == "nothing to do: etcd is a service of systemd, a member has the name of its host"
 
 
 def test_variables_with_a_counterpart_are_refused_until_that_is_set():
-    written = [("kube_pods_subnet", "group_vars/all.yml:3"), ("kube_version", "group_vars/all.yml:4")]
+    written = [("kube_pods_subnet", "group_vars/all.yml:3", "10.2.0.0/16"), ("kube_version", "group_vars/all.yml:4", 1)]
     (finding,) = check_variables(written)
     assert finding.severity == "error"
     assert finding.found == "kube_pods_subnet (group_vars/all.yml:3), kube_version (group_vars/all.yml:4)"
-    assert finding.remedy == "set cluster_pod_subnet for kube_pods_subnet, cluster_kubernetes_version for kube_version"
-    assert check_variables([*written, ("cluster_pod_subnet", "x"), ("cluster_kubernetes_version", "x")]) == []
+    assert finding.remedy == (
+        "set cluster_pod_subnet for kube_pods_subnet, cluster_kubernetes_version for kube_version; names that are the "
+        "site's own belong into preflight_own_variables"
+    )
+    assert check_variables([*written, ("cluster_pod_subnet", "x", ""), ("cluster_kubernetes_version", "x", "")]) == []
+    assert check_variables([("dns_domain", "group_vars/all.yml:5", "example.org")], own=["dns_*"]) == []
+
+
+def said(name, value, *others):
+    variables = [(name, "all.yml:3", value), *((other, "all.yml:4", "x") for other in others)]
+    return [(finding.severity, finding.found, finding.remedy) for finding in check_variables(variables)]
+
+
+OWN = "names that are the site's own belong into preflight_own_variables"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "severity", "remedy"),
+    [
+        ("dns_domain", "cluster.local", "error", f"set cluster_dns_domain for dns_domain; {OWN}"),
+        ("enable_dual_stack_networks", True, "error", "set enable_dual_stack_networks to false, or remove it"),
+        ("ipv6_stack", "true", "error", "set ipv6_stack to false, or remove it"),
+        ("enable_dual_stack_networks", False, None, ""),
+        ("ipv6_stack", "{{ six }}", None, ""),
+        ("ipv4_stack", True, "warning", "nothing to do: IPv4 is what there is"),
+        ("kube_pods_subnet_ipv6", "fd85::/112", "warning", "nothing to do: IPv4 is what there is"),
+        (
+            "node_labels",
+            {},
+            "warning",
+            f"give nodes their labels with kubectl label, the zone with cluster_rack; {OWN}",
+        ),
+        ("node_taints", [], "warning", f"give nodes their taints with kubectl taint; {OWN}"),
+        (
+            "http_proxy",
+            "http://proxy:3128",
+            "warning",
+            f"set containerd_proxy_environment for a proxy by which images are pulled; {OWN}",
+        ),
+    ],
+)
+def test_what_kubespray_reads_and_this_collection_does_not(name, value, severity, remedy):
+    assert [(kind, end) for kind, _found, end in said(name, value)] == ([(severity, remedy)] if severity else [])
+
+
+def test_variables_that_nothing_reads_are_said_together():
+    ((_severity, found, remedy),) = said("http_proxy", "x", "node_labels", "no_proxy")
+    assert found == "kubespray's http_proxy, no_proxy, node_labels, which nothing reads here"
+    assert remedy.count("containerd_proxy_environment") == 1
+    assert said("http_proxy", "x", "no_proxy", "containerd_proxy_environment") == []
 
 
 def test_counterparts_are_variables_of_roles():
     known = role_specs.known_names(role_specs.load())
-    assert set(COUNTERPARTS.values()) <= known
-    assert not set(COUNTERPARTS) & known
+    assert {*COUNTERPARTS.values(), *(name for name, _remedy in UNREAD.values() if name)} <= known
+    assert not set(KNOWN) & known
+    assert len(set(KNOWN)) == len(KNOWN)

@@ -91,12 +91,34 @@ def test_values_that_change_on_their_way_are_refused(name, value, expected):
         ("cluster_node_subnets", ["192.0.2.0/24", "fd00::/64"], "fd00::/64", "since IPv6, alone or beside IPv4"),
         ("cluster_node_subnets", ["192.0.2.0/24", "rack-a"], "rack-a", "to hold networks in CIDR form"),
         ("control_plane_api_sources", ["192.0.2.0/33"], "192.0.2.0/33", "to hold networks in CIDR form"),
+        ("control_plane_api_sources", ["fd00::/200"], "fd00::/200", "to hold networks in CIDR form"),
     ],
 )
 def test_sources_of_the_firewall_are_networks(name, value, found, expected):
     (finding,) = check_value(name, value, SITE[name], "group_vars/all.yml:3")
-    assert finding.found == f"{found} (group_vars/all.yml:3)"
+    assert finding.found.startswith(f"{found} (group_vars/all.yml:3)")
     assert expected in finding.expected
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "right"),
+    [
+        ("cluster_node_subnets", "192.0.2.11/24", "192.0.2.0/24"),
+        ("cluster_node_subnets", "10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        ("control_plane_api_sources", "192.0.2.11/24", "192.0.2.0/24"),
+        ("control_plane_api_sources", "2001:db8::1/64", "2001:db8::/64"),
+    ],
+)
+def test_networks_of_the_firewall_are_written_right_in_the_remedy(name, value, right):
+    (finding,) = check_value(name, [value], SITE[name], "play")
+    assert finding.remedy == f"in {name}, write {right}"
+    assert check_value(name, [right], SITE[name], "play") == []
+
+
+def test_one_address_is_a_source_too():
+    assert check_value("cluster_node_subnets", ["192.0.2.11"], SITE["cluster_node_subnets"], "play") == []
+    sources = ["192.0.2.11", "2001:db8::1"]
+    assert check_value("control_plane_api_sources", sources, SITE["control_plane_api_sources"], "play") == []
 
 
 @pytest.mark.parametrize("name", ["https://api", "api:6443", "api_1", "API", "", "-a", "a..b"])
