@@ -13,6 +13,7 @@ from typing import Any, Callable
 from ...kube.quantity import quantity
 from .amounts import check_amount, check_memory, check_together, chosen
 from .cluster import AppCluster, RoleSettings, ServiceSettings, VolumeSettings, secret_mounts
+from .lines import check_lines
 from .questions import Check, Leave, LiveRole
 from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
@@ -143,7 +144,7 @@ def _toleration(reader: Reader, toleration: Toleration) -> None:
 
 def _config_file(reader: Reader, file: ConfigFile) -> None:
     if file.format in FLAT_FORMATS:
-        _check_flat(reader, "data", file.data)
+        _check_flat(reader, "data", file.data, file.format)
     if file.format == "text" and file.data:
         remedy = f"Set format to {' or '.join(WRITTEN_FORMATS)}."
         reader.problem("data", "text in a file of format text", "a mapping", remedy)
@@ -159,8 +160,10 @@ def _config_file(reader: Reader, file: ConfigFile) -> None:
         reader.problem("source", "text or data", found, remedy)
 
 
-def _check_flat(reader: Reader, where: str, data: Mapping[str, Any]) -> None:
-    """A file of lines has names and texts, and nothing below."""
+def _check_flat(reader: Reader, where: str, data: Mapping[str, Any], form: str) -> None:
+    """A file of properties or lines has names and texts, and nothing below."""
+    if form == "lines":
+        check_lines(reader, where, data)
     for key, value in data.items():
         if isinstance(value, (Mapping, list, tuple)):
             remedy = f"Write {key}.NAME for a name of several parts." if isinstance(value, Mapping) and value else ""
@@ -173,7 +176,7 @@ def check_config(reader: Reader, file: ConfigFile, value: Any) -> None:
     if not isinstance(value, Mapping) or file.format == "text":
         return
     if file.format in FLAT_FORMATS:
-        _check_flat(reader, where, value)
+        _check_flat(reader, where, value, file.format)
     # The name of the file, or the one key at its top, once more: then nothing of it would be where the app looks.
     if isinstance(value.get(file.name), Mapping) and file.name not in file.data:
         reader.problem(f"{where}.{file.name}", f"what is in {file.name}", f"{file.name} once more",

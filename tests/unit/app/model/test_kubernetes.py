@@ -104,6 +104,22 @@ APPS += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "format": kind, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a")
     for kind in ("properties", "lines")
 ]
+LINES = {**PROPERTIES, "format": "lines"}
+ONE_LINE = "a text of one line, found a line break. Remove it: what follows would be an entry of its own."
+APPS += [
+    *(
+        (
+            f"{ROLE}config_files.0",
+            {**LINES, "data": {name: "b"}},
+            f"config_files[0].data: expected a name without = and line breaks, found {name!r}. Rename it.",
+        )
+        for name in ("", "A=B", "A\nB", "A\rB")
+    ),
+    *(
+        (f"{ROLE}config_files.0", {**LINES, "data": {"A": value}}, f"config_files[0].data.A: expected {ONE_LINE}")
+        for value in ("b\nC=d", "b\n", "b\rc")
+    ),
+]
 APPS_BETWEEN += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {8080: "a"}}, "expected texts as keys, found 8080"),
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {True: "a"}}, "expected texts as keys, found true"),
@@ -237,6 +253,32 @@ def test_settings_that_kubernetes_would_refuse_are_refused(path, value, message)
     assert message in str(refused.value)
     found = [str(problem) for problem in refused.value.problems]
     assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"A": "b\nC=d"}, f"spec.roles.master.config.p.A: expected {ONE_LINE}"),
+        (
+            {"A=B": "c"},
+            "spec.roles.master.config.p: expected a name without = and line breaks, found 'A=B'. Rename it.",
+        ),
+    ],
+)
+def test_settings_for_a_file_of_lines_are_lines(data, message):
+    app = load_app(changed(APP, f"{ROLE}config_files.0", {**LINES, "name": "p"}))
+    with pytest.raises(AppError) as refused:
+        load_cluster(changed(CLUSTER, "spec.roles.master.config", {"p": data}), app)
+    assert str(refused.value) == message
+
+
+def test_what_a_placeholder_makes_of_a_line_is_one_line():
+    app = changed(APP, "spec.parameters", [{"name": "note", "default": "a"}])
+    app = load_app(changed(app, f"{ROLE}config_files.0", {**LINES, "data": {"A": "see $(parameters.note)"}}))
+    stages(load_cluster(CLUSTER, app))
+    with pytest.raises(AppError) as refused:
+        stages(load_cluster(changed(CLUSTER, "spec.parameters", {"note": "a\nB=c"}), app))
+    assert str(refused.value) == f"a.A: expected {ONE_LINE}"
 
 
 @pytest.mark.parametrize(("path", "value", "message"), [case for case in APPS if "5000000000" not in str(case)])
