@@ -28,7 +28,7 @@ def record(cluster: Any) -> dict[str, Any]:
         for item in keys if isinstance(keys, list) else []:
             value = str(item.get("value") or "") if isinstance(item, Mapping) else ""
             if value and not value.startswith("sha256:"):
-                item["value"] = "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+                item["value"] = "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
     return result
 
 

@@ -53,22 +53,29 @@ def _leave(reader: Reader, leave: Leave) -> None:
 
 def check_texts(reader: Reader, value: Any) -> None:
     """JSON's escapes can say half of a character, which is no text in any encoding."""
-    for text in _texts(value):
-        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
-            shown = text.encode("ascii", "backslashreplace").decode()
-            reader.problem("", "texts of whole characters", shown[:60], "An escape \\ud800 to \\udfff stands alone.")
+    for where, text in _texts(value, ""):
+        half = "" if text.isascii() else next((one for one in text if "\ud800" <= one <= "\udfff"), "")
+        if half:
+            found, remedy = f"half a character, {_escaped(half)}", "Write the character itself."
+            reader.problem(_escaped(where), "texts of whole characters", found, remedy)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """All texts of a document, names included, with the field where each is."""
     if isinstance(value, str):
-        yield value
+        yield where, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _texts(key)
-            yield from _texts(item)
+            yield from _texts(key, where)
+            yield from _texts(item, f"{where}.{key}" if where else str(key))
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]")
+
+
+def _escaped(text: str) -> str:
+    """A text that can be written, with halves of characters by their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _resources(reader: Reader, resources: Resources) -> None:

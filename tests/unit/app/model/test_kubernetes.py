@@ -368,9 +368,15 @@ def test_a_node_port_belongs_to_one_service():
 
 
 def test_half_a_character_is_no_text():
-    for document in (changed(APP, f"{ROLE}env", {"A": "\ud800"}), changed(APP, "metadata.description", "a\udfff")):
-        with pytest.raises(AppError, match="expected texts of whole characters"):
+    for document in (
+        changed(APP, f"{ROLE}env", {"A": "\ud800"}),
+        changed(APP, "metadata.description", "a\udfff"),
+        changed(APP, f"{ROLE}\ud800", 1),
+    ):
+        with pytest.raises(AppError, match="expected texts of whole characters") as refused:
             load_app(document)
+        # Other messages would have it too, and could not be written.
+        assert str(refused.value).encode()
 
 
 def test_a_large_cluster_is_rendered_in_seconds():

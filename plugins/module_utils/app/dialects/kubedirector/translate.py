@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....plain import copied
+from ...model.checks import check_texts
 from ...model.reader import Problem, Reader, show
 from ...model.types import API_VERSION, GUEST_EVENTS
 from ..changes import record
@@ -59,6 +60,9 @@ def translate(
     ``called`` is the name in names and labels of a KubeDirectorCluster that has one already.
     ``images`` replaces images by role, under either name of the role. Raises DialectError with every problem.
     """
+    _whole(definition, "definition")
+    _whole(cluster, "cluster")
+    _whole(images, "images", "images")
     if cluster is None:
         cluster = minimal_cluster(definition)
     if not isinstance(cluster, Mapping):
@@ -105,6 +109,14 @@ def translate(
     own = _with_images(own, images, names)
     former = former if former != _mapping(own.get("metadata")).get("name") else ""
     return Translation(_emit_app(app, volumes), own, notes, record(cluster), former)
+
+
+def _whole(value: Any, document: str, path: str = "") -> None:
+    """Refuse halves of characters, which Ansible's variables can hold: neither a name nor a digest is made of them."""
+    problems: list[Problem] = []
+    check_texts(Reader({}, path, problems), value)
+    if problems:
+        raise DialectError(problems, document)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

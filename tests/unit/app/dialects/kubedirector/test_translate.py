@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import string
@@ -449,9 +448,48 @@ def test_a_cluster_is_a_mapping(name, chosen):
     assert error.value.document == "cluster"
 
 
-KEYS = st.sampled_from(["id", "name", "roles", "spec", "secretKeys", "members"]) | st.integers() | st.booleans()
+HALF = "expected texts of whole characters, found half a character, \\ud800. Write the character itself."
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "value", "where"),
+    [
+        ("definition", "metadata/name", "a\ud800", "metadata.name"),
+        ("definition", "spec/roles/0/id", "a\ud800", "spec.roles[0].id"),
+        ("definition", "spec/config/configMeta", {"a\ud800": "x"}, "spec.config.configMeta"),
+        ("definition", "a\ud800", ["\ud800"], "(document)"),
+        ("cluster", "metadata/name", "a\ud800", "metadata.name"),
+        ("cluster", "spec/connections/clusters", ["a\ud800"], "spec.connections.clusters[0]"),
+        ("cluster", "spec/roles/0/secretKeys/0/value", "a\ud800", "spec.roles[0].secretKeys[0].value"),
+        ("images", "extra", "a\ud800", "images.extra"),
+    ],
+)
+def test_half_a_character_is_no_text(document, path, value, where):
+    """Ansible's own variables can hold one. It cannot be written, nor can a message with it."""
+    good = {"definition": definition("everything"), "cluster": cluster("everything"), "images": {"extra": "x"}}
+    bad = {**good, document: changed(good[document], path, value)}
+    with pytest.raises(DialectError) as error:
+        translate(bad["definition"], bad["cluster"], images=bad["images"])
+    assert (str(error.value.problems[0]), error.value.document) == (f"{where}: {HALF}", document)
+    assert str(error.value).encode()
+    if document == "definition":
+        with pytest.raises(DialectError, match=HALF[:30]):
+            translate(bad["definition"])
+    if document == "cluster":
+        assert forbidden_changes(translate(good["definition"], good["cluster"]).record, bad["cluster"], False) == []
+
+
+def test_half_a_character_is_no_text_in_our_own_dialect():
+    for app, chosen in ((OWN_APP, {**OWN_CLUSTER, "a": "\ud800"}), ({**OWN_APP, "a": "\ud800"}, None)):
+        with pytest.raises(DialectError) as error:
+            translate(app, chosen)
+        assert str(error.value) == f"a: {HALF}"
+
+
+TEXTS = st.characters() | st.just("\ud800")
+KEYS = st.sampled_from(["id", "name", "roles", "spec", "members", "\ud800"]) | st.integers() | st.booleans()
 ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.binary(max_size=1),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(TEXTS, max_size=6) | st.binary(max_size=1),
     lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2),
     max_leaves=4,
 )
@@ -489,10 +527,15 @@ def test_nothing_crashes_the_translation(data):
     else:
         chosen = replaced(chosen, data.draw(st.sampled_from(spots(chosen))), value)
     images = data.draw(st.sampled_from([None, {"server": "x"}, {"spark-master": "x"}]))
-    with contextlib.suppress(AppError):
+    says = ""
+    try:
         found = translate(app, chosen, data.draw(st.sampled_from(["", "n"])), images=images)
         load_cluster(found.cluster, load_app(found.app))
         forbidden_changes(found.record, chosen or {})
+    except AppError as error:
+        says = str(error)
+    # It can be written.
+    says.encode()
 
 
 def test_our_settings_fit_a_definition_of_kubedirectors():
