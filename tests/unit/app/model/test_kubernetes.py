@@ -27,6 +27,7 @@ from test_schemas import FULL_APP, FULL_CLUSTER, problems
 ROLE = "spec.roles.0."
 SET = "spec.roles.worker."
 TERM = {"topologyKey": "rack", "labelSelector": {}}
+NODE = {"key": "metadata.name", "operator": "In", "values": ["node1"]}
 REQUIRED, PREFERRED = (f"{word}DuringSchedulingIgnoredDuringExecution" for word in ("required", "preferred"))
 
 
@@ -175,6 +176,22 @@ CLUSTERS: list[tuple[str, Any, str]] = [
     (f"{SET}affinity", {"nodeAfinity": {}}, "an unknown field. Did you mean nodeAffinity?"),
     (f"{SET}affinity", [], "affinity: expected a mapping, found an empty list"),
     (f"{SET}affinity", nodes(key="a", operator="Is"), "operator: expected one of In, NotIn, Exists"),
+    (
+        f"{SET}affinity",
+        nodes(key="a", operator=""),
+        "operator: expected one of In, NotIn, Exists, DoesNotExist, Gt, Lt",
+    ),
+    (f"{SET}affinity", nodes(key="a"), "matchExpressions[0].operator: expected a text, found nothing"),
+    (
+        f"{SET}affinity",
+        {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": [{**NODE, "key": ""}]}]}}},
+        "matchFields[0].key: expected one of metadata.name, found ''",
+    ),
+    (
+        f"{SET}affinity",
+        {"podAffinity": {REQUIRED: [{**TERM, "labelSelector": {"matchExpressions": [{"key": "a", "operator": ""}]}}]}},
+        "operator: expected one of In, NotIn, Exists, DoesNotExist, found ''",
+    ),
     (f"{SET}affinity", nodes(key="a", operator="In"), "values: expected at least one with operator In, found none"),
     (f"{SET}affinity", nodes(key="a", operator="Exists", values=["b"]), "values: expected none with operator Exists"),
     (f"{SET}affinity", nodes(key="a", operator="In", values=[1]), "values[0]: expected a text, found 1"),
