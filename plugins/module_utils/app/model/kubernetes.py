@@ -47,7 +47,10 @@ _PLACEHOLDER = r"\$\([a-z][a-z0-9_.-]*\)"
 SUBDOMAIN = Grammar(
     rf"(?=.{{1,253}}$){_SUBDOMAIN}", "a name of at most 253 lower-case letters, digits, dashes and dots"
 )
-# The same, before placeholders are replaced.
+DNS_LABEL = Grammar(
+    rf"(?=.{{1,{MAX_LABEL}}}$){_LABEL}", f"a name of at most {MAX_LABEL} lower-case letters, digits and dashes"
+)
+# A subdomain, before placeholders are replaced.
 SUBDOMAIN_TEMPLATE = Grammar(
     rf"(?=.{{1,500}}$)([-.a-z0-9]|{_PLACEHOLDER})+",
     "a name of lower-case letters, digits, dashes and dots, or placeholders such as $(cluster.name)",

@@ -205,6 +205,14 @@ CLUSTERS: list[tuple[str, Any, str]] = [
     (f"{SET}affinity", {"podAffinity": {PREFERRED: [{"podAffinityTerm": TERM}]}}, "weight: expected a whole number"),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: [{}]}}, "topologyKey: expected a label's name"),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: TERM}}, "expected a list, found a mapping"),
+    *(
+        (
+            f"{SET}affinity",
+            {"podAntiAffinity": {REQUIRED: [{**TERM, "namespaces": [name]}]}},
+            f"namespaces: expected a name of at most 63 lower-case letters, digits and dashes, found {name!r}",
+        )
+        for name in ("a.b", "", "-a", "A", "a" * 64)
+    ),
     (f"{SET}service_account", "Not Valid", "service_account: expected a name of at most 253 lower-case letters"),
     (f"{SET}storage", {"data": {"storage_class": "Fast SSD"}}, "storage.data.storage_class: expected a name"),
     (f"{SET}volumes", [{"claim": "My claim", "path": "/c"}], "volumes[0].claim: expected a name"),
@@ -314,6 +322,7 @@ GOOD = [
     (f"{SET}tolerations", [{"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0}]),
     (f"{SET}affinity", nodes(key="a", operator="Gt", values=["3"])),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: [TERM]}}),
+    (f"{SET}affinity", {"podAffinity": {REQUIRED: [{**TERM, "namespaces": ["a", "2024", "a" * 63]}]}}),
     (f"{SET}affinity", {}),
     (f"{SET}pod_labels", {"example.com/tier": "", "a": "1.2_3", "app.kubernetes.io/version": "3"}),
     (f"{SET}pod_annotations", {"Example.com/note": "any text\nat all"}),
