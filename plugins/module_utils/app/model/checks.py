@@ -13,6 +13,7 @@ from typing import Any, Callable
 from ...kube.quantity import quantity
 from .amounts import check_amount, check_memory, check_together, chosen
 from .cluster import AppCluster, RoleSettings, ServiceSettings, VolumeSettings, secret_mounts
+from .kubernetes import MAX_SEARCHED, MAX_SEARCHES
 from .lines import check_lines
 from .questions import Check, Leave, LiveRole
 from .reader import QUOTE, Problem, Reader, show
@@ -384,6 +385,8 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             if getattr(settings, name) and role.guest is None:
                 reader.problem(name, f"{name} only for a role with a config package", "none",
                                "Put it into the image, a Secret or config_files.")  # fmt: skip
+    if any(role.guest for role in cluster.app.roles):
+        _check_searches(cluster, problems)
     taken: dict[tuple[int | None, str], str] = {}
     for service in cluster.app.services:
         roles = cluster.app.roles_of(service.id)
@@ -397,3 +400,19 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             Reader({}, f"spec.services.{service.id}", problems).problem(
                 "node_port", "a node port for a service of one role", " and ".join(role.id for role in roles),
                 "Leave it to Kubernetes.")  # fmt: skip
+
+
+def _check_searches(cluster: AppCluster, problems: list[Problem]) -> None:
+    """Members with a config package call those of all roles by their short names: pods take so many search domains."""
+    roles = cluster.app.roles
+    top = Reader({}, "", problems)
+    if len(roles) > MAX_SEARCHES:
+        top.problem("spec.roles", f"at most {MAX_SEARCHES} roles beside a config package", str(len(roles)),
+                    "Its members search the domain of each role. Make two apps of it.")  # fmt: skip
+        return
+    domains = [f"{cluster.name}-{role.id}.{cluster.namespace}.svc.{cluster.dns_domain}" for role in roles]
+    characters = len(" ".join(domains))
+    if characters > MAX_SEARCHED:
+        expected = f"names that make at most {MAX_SEARCHED} characters of search domains beside a config package"
+        top.problem("metadata.name", expected, f"{characters} characters",
+                    "Shorten the names of the cluster, its namespace or its roles.")  # fmt: skip

@@ -22,6 +22,9 @@ MAX_ANNOTATIONS = 256 * 1024
 MAX_OBJECT = 1536 * 1024
 # Characters of a DNS label, of which Services' names are.
 MAX_LABEL = 63
+# Domains of a pod's dnsConfig.searches, and their characters with a blank between each two.
+MAX_SEARCHES = 32
+MAX_SEARCHED = 2048
 # What one Kubernetes cluster runs: https://kubernetes.io/docs/setup/best-practices/cluster-large/.
 MAX_PODS = 150_000
 

@@ -383,6 +383,45 @@ def test_a_name_that_is_put_together_has_an_end():
         stages(load_cluster(changed(cluster, "spec.roles", chosen), load_app(long)))
 
 
+def of_roles(count: int, name: str = "r", package: bool = True) -> Any:
+    roles = [{"id": f"{name}{number:02}", "image": "x"} for number in range(count)]
+    if package:
+        roles[0]["guest"] = {"package": "https://x/y.tgz"}
+    return load_app(changed(APP, "spec", {"roles": roles}))
+
+
+def searched(cluster: Any, app: Any) -> list[str]:
+    """The domains in which the first role's members look for others."""
+    made = [item for stage in stages(load_cluster(cluster, app), {"configure": ""}) for item in stage.objects]
+    first = next(item for item in made if item["kind"] == "StatefulSet")
+    return first["spec"]["template"]["spec"].get("dnsConfig", {}).get("searches", [])
+
+
+def test_domains_that_are_searched_have_a_number():
+    cluster = changed(CLUSTER, "spec", {})
+    assert searched(cluster, of_roles(33, package=False)) == []
+    assert len(searched(cluster, of_roles(32))) == 32
+    with pytest.raises(AppError) as refused:
+        load_cluster(cluster, of_roles(33))
+    assert str(refused.value) == (
+        "spec.roles: expected at most 32 roles beside a config package, found 33. Its members search the domain "
+        "of each role. Make two apps of it."
+    )
+
+
+def test_domains_that_are_searched_have_a_length():
+    cluster = changed(changed(CLUSTER, "spec", {}), "metadata", {"name": "c" * 19, "namespace": "n" * 42})
+    app = of_roles(20, "a-role-of-some-kin")
+    found = len(" ".join(searched(cluster, app)))
+    assert 2048 - 20 < found <= 2048
+    with pytest.raises(AppError) as refused:
+        load_cluster(changed(cluster, "metadata.name", "c" * 20), app)
+    assert str(refused.value) == (
+        "metadata.name: expected names that make at most 2048 characters of search domains beside a config package, "
+        f"found {found + 20} characters. Shorten the names of the cluster, its namespace or its roles."
+    )
+
+
 def test_a_node_port_belongs_to_one_service():
     ports = {name: {"type": "NodePort", "node_port": 30080} for name in ("api", "data")}
     with pytest.raises(AppError) as refused:
