@@ -96,10 +96,13 @@ FIELD = Grammar(
 _WORD = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 _HOST = rf"({_WORD}(\.{_WORD})*|\[[a-fA-F0-9:]+\])(:[0-9]+)?"
 _COMPONENT = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
+# Those that registries and runtimes know: https://github.com/opencontainers/go-digest.
+_DIGEST = "sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}"
 IMAGE = Grammar(
     rf"(?=[^@]{{1,384}}(@|$))(?=.{{1,600}}$)({_HOST}/)?{_COMPONENT}(/{_COMPONENT})*(:[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?"
-    r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
-    "an image such as registry.example:5000/apps/spark:4.3.0, in lower case but for the tag",
+    rf"(@({_DIGEST}))?",
+    "an image such as registry.example:5000/apps/spark:4.3.0, in lower case but for the tag, "
+    "with a whole digest or none",
 )
 # Linux' capabilities (capabilities(7)), as Kubernetes has them: without CAP_.
 CAPABILITIES = (
