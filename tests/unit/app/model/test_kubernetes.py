@@ -70,6 +70,8 @@ APPS: list[tuple[str, Any, str]] = [
     (f"{ROLE}resources", {"requests": {"a b/c": 1}}, "resources.requests: expected a resource with its domain"),
     (f"{ROLE}termination_grace_seconds", 2**31, "termination_grace_seconds: expected a whole number from 1 to"),
     (f"{ROLE}probes.readiness.period", 2**31, "period: expected a whole number from 1 to 2147483647"),
+    (f"{ROLE}resources", {"memory_limit": "9" * 5000}, "memory_limit: expected a Kubernetes quantity such as"),
+    (f"{ROLE}resources", {"cpu_limit": "0." + "9" * 5000}, "cpu_limit: expected a Kubernetes quantity such as"),
     (f"{ROLE}cardinality", "5000000000+", "cardinality: expected a number of members"),
     ("spec.services.0.id", "a--b", "expected a name of lower-case letters, digits and single dashes"),
     ("spec.services.0.port", None, "port: expected a whole number from 1 to 65535, found nothing"),

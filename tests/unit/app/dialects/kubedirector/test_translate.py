@@ -486,6 +486,24 @@ def test_half_a_character_is_no_text_in_our_own_dialect():
         assert str(error.value) == f"a: {HALF}"
 
 
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ("definition", "spec/roles/0/cardinality"),
+        ("definition", "spec/configSchemaVersion"),
+        ("definition", "spec/roles/0/minResources/memory"),
+        ("cluster", "spec/roles/0/members"),
+        ("cluster", "spec/roles/0/resources/limits/memory"),
+    ],
+)
+def test_a_number_without_an_end_is_none(document, path):
+    """Python reads no number of so many digits, and says so by an error of its own."""
+    given = {"definition": definition("everything"), "cluster": cluster("everything")}
+    given[document] = changed(given[document], path, "9" * 5000)
+    with pytest.raises(DialectError, match=r"found '9{200}' and 4800 characters more"):
+        translate(given["definition"], given["cluster"])
+
+
 TEXTS = st.characters() | st.just("\ud800")
 KEYS = st.sampled_from(["id", "name", "roles", "spec", "members", "\ud800"]) | st.integers() | st.booleans()
 ANYTHING = st.recursive(
