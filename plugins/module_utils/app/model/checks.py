@@ -288,9 +288,9 @@ def check_app(app: App, problems: list[Problem]) -> None:
         reader = Reader({}, f"spec.roles[{index}]", problems)
         check_together(reader.section("resources"), chosen(role.resources, Resources()), whole=False)
         for number, use in enumerate(role.memory_use):
-            reader.known(f"memory_use[{number}].parameter", use.parameter, numbers, "parameter of type int")
+            reader.known(f"memory_use[{number}].parameter", use.parameter, numbers, "parameter of type int", True)
         for name in role.services:
-            reader.known("services", name, services, "service")
+            reader.known("services", name, services, "service", True)
         ports: dict[tuple[int, str], str] = {}
         for service in (app.service(name) for name in role.services if name in services):
             other = ports.setdefault((service.port, service.protocol), service.id)
@@ -299,9 +299,9 @@ def check_app(app: App, problems: list[Problem]) -> None:
                     "services", "a port for each service", f"{other} and {service.id} both on {service.port}"
                 )
         for name in role.starts_after:
-            reader.known("starts_after", name, roles, "role")
+            reader.known("starts_after", name, roles, "role", True)
         for name in role.health.counts:
-            reader.known("health.counts", name, roles, "role")
+            reader.known("health.counts", name, roles, "role", True)
         steps = {name: getattr(role.leave, name) for name in ("allowed", "announce", "done")}
         for where, name in [("health.at", role.health.at), *((f"leave.{k}.at", v.at) for k, v in steps.items() if v)]:
             reader.known(where, name, roles, "role")
