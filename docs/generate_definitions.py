@@ -36,6 +36,12 @@ NO_TCP = {"not": {"required": ["tcp"]}}
 SOME_NAMES = {"minItems": 1, "items": {"not": {"const": "*"}}}
 NEITHER_CPU_NOR_MEMORY = {"propertyNames": {"not": {"enum": ["cpu", "memory"]}}}
 
+# Of a file without escapes.
+LINES = {
+    "propertyNames": {"minLength": 1, "not": {"pattern": r"[=\r\n]"}},
+    "additionalProperties": {"not": {"type": "string", "pattern": r"[\r\n]"}},
+}
+
 
 def when(condition: dict[str, Any], then: dict[str, Any]) -> dict[str, Any]:
     """A rule for objects whose fields are there and as the condition says."""
@@ -69,7 +75,8 @@ RULES: dict[type, dict[str, Any]] = {
             when(
                 {"format": {"enum": list(types.FLAT_FORMATS)}},
                 {"properties": {"data": {"additionalProperties": {"type": [*SCALARS, "null"]}}}},
-            )
+            ),
+            when({"format": {"const": "lines"}}, {"properties": {"data": LINES}}),
         ],
         "dependentSchemas": {
             "source": {"properties": {"format": {"const": "text"}, "text": False, "data": False}},

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-# Not negative: no amount of anything is.
-PATTERN = r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]{1,3})?"
+# Not negative: no amount of anything is. Of more digits Python reads no number, and Kubernetes none that differs.
+PATTERN = r"\+?([0-9]{1,60}\.?[0-9]{0,60}|\.[0-9]{1,60})(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][-+]?[0-9]{1,3})?"
 _QUANTITY = re.compile(PATTERN)
 _SUFFIXES = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1)}
 _SUFFIXES.update({letter: Fraction(1000 ** (power + 1)) for power, letter in enumerate("kMGTPE")})

@@ -24,10 +24,11 @@ def record(cluster: Any) -> dict[str, Any]:
     spec = result.get("spec")
     roles = spec.get("roles") if isinstance(spec, Mapping) else None
     for role in roles if isinstance(roles, list) else []:
-        for item in role.get("secretKeys") or [] if isinstance(role, Mapping) else []:
+        keys = role.get("secretKeys") if isinstance(role, Mapping) else None
+        for item in keys if isinstance(keys, list) else []:
             value = str(item.get("value") or "") if isinstance(item, Mapping) else ""
             if value and not value.startswith("sha256:"):
-                item["value"] = "sha256:" + hashlib.sha256(value.encode()).hexdigest()
+                item["value"] = "sha256:" + hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
     return result
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,15 +36,14 @@ _HARD_BLANKS = re.compile("^[ \t\u00a0]+", re.MULTILINE)
 _INNER_TAB = re.compile(r"""^([^"'#\n]*?[:\-])\t+""", re.MULTILINE)
 # Files that are joined have one before each.
 _MARKS = re.compile("^\ufeff", re.MULTILINE)
-_TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
-# What Helm alone fills in. Other templates may be meant as they are, for the app to fill in.
-_HELM_NAMES = r"\{\{-?\s*(?:[^{}\n]*[\s(])?(?:\.(?:Values|Release|Chart|Capabilities)\b|include\s+\")[^\n]*"
+# What Helm alone fills in. Other templates may be meant as they are, for the app to fill in. Blanks after the
+# brackets are taken all at once: parted in every way, a long line of them would take minutes.
+_HELM_NAMES = r"\{\{-?\s*(?=\S)(?:[^{}\n]*[\s(])?(?:\.(?:Values|Release|Chart|Capabilities)\b|include\s+\")[^\n]*"
 _HELM = re.compile(_HELM_NAMES)
 # And its statements, in what is no YAML.
 _HELM_FILE = re.compile(_HELM_NAMES + r"|\{\{-?\s*(?:if|range|with|define|end|else)\b[^\n]*")
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}")
-# A text, a bracket, or a line of a JSON text.
-_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# A text, whose last group is there if it has no end, or a bracket of a JSON text.
+_JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*(?:"|(\\?\Z))|[\[{]|[\]}]', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -153,12 +153,24 @@ def _templates(text: str, documents: Sequence[Any]) -> tuple[str, ...]:
     """
     notes = []
     for item in (item for document in documents for item in _texts(document) if "\n" not in item):
-        helm, other = _HELM.search(item), _TEMPLATE.search(item)
+        helm, other = _HELM.search(item), _template(item)
         if helm:
             raise _of_helm(text, helm.group())
         if other:
-            notes.append(f"{other.group()} is taken as it is written: templates are not filled in here")
+            notes.append(f"{other} is taken as it is written: templates are not filled in here")
     return tuple(dict.fromkeys(notes))
+
+
+def _template(text: str) -> str:
+    """The first template of a text, from where it is opened to where it is first closed, or nothing."""
+    spans = []
+    for opening, closing in (("{{", "}}"), ("{%", "%}")):
+        begin = text.find(opening)
+        end = text.find(closing, begin + len(opening)) if begin >= 0 else -1
+        if end >= 0:
+            spans.append((begin, end + len(closing)))
+    begin, end = min(spans, default=(0, 0))
+    return text[begin:end]
 
 
 def _of_helm(text: str, part: str) -> _Refused:
@@ -294,9 +306,10 @@ def _untabbed(text: str) -> list[tuple[int, Any]] | None:
     if "\t" not in text:
         return None
     results = []
+    trimmed = "\n".join(line.rstrip(" \t") for line in text.split("\n"))
     for width in _TAB_WIDTHS:
         lines = []
-        for line in _INNER_TAB.sub(r"\1 ", _TRAILING.sub("", text)).split("\n"):
+        for line in _INNER_TAB.sub(r"\1 ", trimmed).split("\n"):
             body = line.lstrip(" \t")
             lines.append(line[: len(line) - len(body)].expandtabs(width) + body)
         try:
@@ -322,8 +335,8 @@ def _json(text: str) -> list[tuple[int, Any]]:
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         result = dict(items)
         if len(result) != len(items):
-            names = [name for name, _value in items]
-            name = next(name for name in names if names.count(name) > 1)
+            counts = Counter(name for name, _value in items)
+            name = next(name for name, count in counts.items() if count > 1)
             raise _Refused(_second(text, name), f"{name} once", "it again in one object", "Keep one of them.")
         return result
 
@@ -336,7 +349,7 @@ def _json(text: str) -> list[tuple[int, Any]]:
         object_pairs_hook=pairs, strict=False, parse_int=_integer, parse_float=_decimal, parse_constant=constant
     )
     found: list[tuple[int, Any]] = []
-    at = 0
+    at, line, counted = 0, 1, 0
     while True:
         match = re.compile(r"[\s,\ufeff]*(?:---\s*)?").match(text, at)
         at = match.end() if match else at
@@ -347,7 +360,8 @@ def _json(text: str) -> list[tuple[int, Any]]:
         except json.JSONDecodeError as error:
             remedy = "Compare the lines before it: a comma, a quote or a bracket is missing or too many."
             raise _Refused(error.lineno, "JSON", f"{error.msg} in column {error.colno}", remedy) from error
-        found.append((text.count("\n", 0, at) + 1, data))
+        line, counted = line + text.count("\n", counted, at), at
+        found.append((line, data))
         at = end
 
 
@@ -363,13 +377,15 @@ def _second(text: str, name: str) -> int:
 
 def _bounded_json(text: str) -> str:
     """A JSON text whose brackets have an end and whose texts are texts."""
-    depth = 0
+    depth, line, counted = 0, 1, 0
     for match in _JSON_TOKEN.finditer(text):
+        if match.group(1) is not None:
+            break  # without an end: named by who reads it
         token = match.group()
+        line, counted = line + text.count("\n", counted, match.start()), match.start()
         if token in ("{", "["):
             depth += 1
             if depth > DEPTH:
-                line = text.count("\n", 0, match.start()) + 1
                 raise _Refused(line, f"at most {DEPTH} levels within each other", "more", TOO_DEEP)
         elif token in ("}", "]"):
             depth -= 1
@@ -378,7 +394,7 @@ def _bounded_json(text: str) -> str:
                 value = json.loads(token, strict=False)
             except json.JSONDecodeError:
                 continue  # named by who reads it
-            _characters(value, text.count("\n", 0, match.start()) + 1)
+            _characters(value, line)
     return text
 
 

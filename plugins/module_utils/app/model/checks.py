@@ -13,6 +13,8 @@ from typing import Any, Callable
 from ...kube.quantity import quantity
 from .amounts import check_amount, check_memory, check_together, chosen
 from .cluster import AppCluster, RoleSettings, ServiceSettings, VolumeSettings, secret_mounts
+from .kubernetes import MAX_SEARCHED, MAX_SEARCHES
+from .lines import check_lines
 from .questions import Check, Leave, LiveRole
 from .reader import QUOTE, Problem, Reader, show
 from .scheduling import LabelRequirement, NodeField, NodeRequirement, NodeTerms, PodTerm, Toleration
@@ -54,22 +56,29 @@ def _leave(reader: Reader, leave: Leave) -> None:
 
 def check_texts(reader: Reader, value: Any) -> None:
     """JSON's escapes can say half of a character, which is no text in any encoding."""
-    for text in _texts(value):
-        if not text.isascii() and any("\ud800" <= one <= "\udfff" for one in text):
-            shown = text.encode("ascii", "backslashreplace").decode()
-            reader.problem("", "texts of whole characters", shown[:60], "An escape \\ud800 to \\udfff stands alone.")
+    for where, text in _texts(value, ""):
+        half = "" if text.isascii() else next((one for one in text if "\ud800" <= one <= "\udfff"), "")
+        if half:
+            found, remedy = f"half a character, {_escaped(half)}", "Write the character itself."
+            reader.problem(_escaped(where), "texts of whole characters", found, remedy)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    """All texts of a document, names included, with the field where each is."""
     if isinstance(value, str):
-        yield value
+        yield where, value
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _texts(key)
-            yield from _texts(item)
+            yield from _texts(key, where)
+            yield from _texts(item, f"{where}.{key}" if where else str(key))
     elif isinstance(value, (list, tuple)):
-        for item in value:
-            yield from _texts(item)
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{where}[{index}]")
+
+
+def _escaped(text: str) -> str:
+    """A text that can be written, with halves of characters by their escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _resources(reader: Reader, resources: Resources) -> None:
@@ -145,7 +154,7 @@ def _toleration(reader: Reader, toleration: Toleration) -> None:
 
 def _config_file(reader: Reader, file: ConfigFile) -> None:
     if file.format in FLAT_FORMATS:
-        _check_flat(reader, "data", file.data)
+        _check_flat(reader, "data", file.data, file.format)
     if file.format == "text" and file.data:
         remedy = f"Set format to {' or '.join(WRITTEN_FORMATS)}."
         reader.problem("data", "text in a file of format text", "a mapping", remedy)
@@ -161,8 +170,10 @@ def _config_file(reader: Reader, file: ConfigFile) -> None:
         reader.problem("source", "text or data", found, remedy)
 
 
-def _check_flat(reader: Reader, where: str, data: Mapping[str, Any]) -> None:
-    """A file of lines has names and texts, and nothing below."""
+def _check_flat(reader: Reader, where: str, data: Mapping[str, Any], form: str) -> None:
+    """A file of properties or lines has names and texts, and nothing below."""
+    if form == "lines":
+        check_lines(reader, where, data)
     for key, value in data.items():
         if isinstance(value, (Mapping, list, tuple)):
             remedy = f"Write {key}.NAME for a name of several parts." if isinstance(value, Mapping) and value else ""
@@ -175,7 +186,7 @@ def check_config(reader: Reader, file: ConfigFile, value: Any) -> None:
     if not isinstance(value, Mapping) or file.format == "text":
         return
     if file.format in FLAT_FORMATS:
-        _check_flat(reader, where, value)
+        _check_flat(reader, where, value, file.format)
     # The name of the file, or the one key at its top, once more: then nothing of it would be where the app looks.
     if isinstance(value.get(file.name), Mapping) and file.name not in file.data:
         reader.problem(f"{where}.{file.name}", f"what is in {file.name}", f"{file.name} once more",
@@ -279,9 +290,9 @@ def check_app(app: App, problems: list[Problem]) -> None:
         reader = Reader({}, f"spec.roles[{index}]", problems)
         check_together(reader.section("resources"), chosen(role.resources, Resources()), whole=False)
         for number, use in enumerate(role.memory_use):
-            reader.known(f"memory_use[{number}].parameter", use.parameter, numbers, "parameter of type int")
+            reader.known(f"memory_use[{number}].parameter", use.parameter, numbers, "parameter of type int", True)
         for name in role.services:
-            reader.known("services", name, services, "service")
+            reader.known("services", name, services, "service", True)
         ports: dict[tuple[int, str], str] = {}
         for service in (app.service(name) for name in role.services if name in services):
             other = ports.setdefault((service.port, service.protocol), service.id)
@@ -290,9 +301,9 @@ def check_app(app: App, problems: list[Problem]) -> None:
                     "services", "a port for each service", f"{other} and {service.id} both on {service.port}"
                 )
         for name in role.starts_after:
-            reader.known("starts_after", name, roles, "role")
+            reader.known("starts_after", name, roles, "role", True)
         for name in role.health.counts:
-            reader.known("health.counts", name, roles, "role")
+            reader.known("health.counts", name, roles, "role", True)
         steps = {name: getattr(role.leave, name) for name in ("allowed", "announce", "done")}
         for where, name in [("health.at", role.health.at), *((f"leave.{k}.at", v.at) for k, v in steps.items() if v)]:
             reader.known(where, name, roles, "role")
@@ -377,6 +388,8 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             if getattr(settings, name) and role.guest is None:
                 reader.problem(name, f"{name} only for a role with a config package", "none",
                                "Put it into the image, a Secret or config_files.")  # fmt: skip
+    if any(role.guest for role in cluster.app.roles):
+        _check_searches(cluster, problems)
     taken: dict[tuple[int | None, str], str] = {}
     for service in cluster.app.services:
         roles = cluster.app.roles_of(service.id)
@@ -390,3 +403,19 @@ def check_cluster(cluster: AppCluster, problems: list[Problem]) -> None:
             Reader({}, f"spec.services.{service.id}", problems).problem(
                 "node_port", "a node port for a service of one role", " and ".join(role.id for role in roles),
                 "Leave it to Kubernetes.")  # fmt: skip
+
+
+def _check_searches(cluster: AppCluster, problems: list[Problem]) -> None:
+    """Members with a config package call those of all roles by their short names: pods take so many search domains."""
+    roles = cluster.app.roles
+    top = Reader({}, "", problems)
+    if len(roles) > MAX_SEARCHES:
+        top.problem("spec.roles", f"at most {MAX_SEARCHES} roles beside a config package", str(len(roles)),
+                    "Its members search the domain of each role. Make two apps of it.")  # fmt: skip
+        return
+    domains = [f"{cluster.name}-{role.id}.{cluster.namespace}.svc.{cluster.dns_domain}" for role in roles]
+    characters = len(" ".join(domains))
+    if characters > MAX_SEARCHED:
+        expected = f"names that make at most {MAX_SEARCHED} characters of search domains beside a config package"
+        top.problem("metadata.name", expected, f"{characters} characters",
+                    "Shorten the names of the cluster, its namespace or its roles.")  # fmt: skip

@@ -312,8 +312,9 @@ def _text(reader: Reader, item: Field, default: Any) -> str:
     says = item.spec
     if says.choices and default is not MISSING:
         return "" if default == "" == reader.raw(item.name, "") else reader.choice(item.name, says.choices, default)
+    before = len(reader.problems)
     value = _one_text(reader, item.name, None if default is MISSING else default, says)
-    if value and says.choices and value not in says.choices:
+    if says.choices and value not in says.choices and len(reader.problems) == before:
         reader.not_one_of(item.name, says.choices, value)
     return value
 

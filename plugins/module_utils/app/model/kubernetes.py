@@ -22,6 +22,9 @@ MAX_ANNOTATIONS = 256 * 1024
 MAX_OBJECT = 1536 * 1024
 # Characters of a DNS label, of which Services' names are.
 MAX_LABEL = 63
+# Domains of a pod's dnsConfig.searches, and their characters with a blank between each two.
+MAX_SEARCHES = 32
+MAX_SEARCHED = 2048
 # What one Kubernetes cluster runs: https://kubernetes.io/docs/setup/best-practices/cluster-large/.
 MAX_PODS = 150_000
 
@@ -47,7 +50,10 @@ _PLACEHOLDER = r"\$\([a-z][a-z0-9_.-]*\)"
 SUBDOMAIN = Grammar(
     rf"(?=.{{1,253}}$){_SUBDOMAIN}", "a name of at most 253 lower-case letters, digits, dashes and dots"
 )
-# The same, before placeholders are replaced.
+DNS_LABEL = Grammar(
+    rf"(?=.{{1,{MAX_LABEL}}}$){_LABEL}", f"a name of at most {MAX_LABEL} lower-case letters, digits and dashes"
+)
+# A subdomain, before placeholders are replaced.
 SUBDOMAIN_TEMPLATE = Grammar(
     rf"(?=.{{1,500}}$)([-.a-z0-9]|{_PLACEHOLDER})+",
     "a name of lower-case letters, digits, dashes and dots, or placeholders such as $(cluster.name)",
@@ -90,10 +96,13 @@ FIELD = Grammar(
 _WORD = "[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?"
 _HOST = rf"({_WORD}(\.{_WORD})*|\[[a-fA-F0-9:]+\])(:[0-9]+)?"
 _COMPONENT = "[a-z0-9]+((\\.|_|__|-+)[a-z0-9]+)*"
+# Those that registries and runtimes know: https://github.com/opencontainers/go-digest.
+_DIGEST = "sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}"
 IMAGE = Grammar(
     rf"(?=[^@]{{1,384}}(@|$))(?=.{{1,600}}$)({_HOST}/)?{_COMPONENT}(/{_COMPONENT})*(:[A-Za-z0-9_][-A-Za-z0-9_.]{{0,127}})?"
-    r"(@[A-Za-z][A-Za-z0-9]*([-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,})?",
-    "an image such as registry.example:5000/apps/spark:4.3.0, in lower case but for the tag",
+    rf"(@({_DIGEST}))?",
+    "an image such as registry.example:5000/apps/spark:4.3.0, in lower case but for the tag, "
+    "with a whole digest or none",
 )
 # Linux' capabilities (capabilities(7)), as Kubernetes has them: without CAP_.
 CAPABILITIES = (

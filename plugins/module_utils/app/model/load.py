@@ -19,6 +19,15 @@ from .types import API_VERSION, App, Role, Service, Storage
 BUILDER = Builder(CHECKS)
 
 
+def _document(document: Any, problems: list[Problem]) -> Reader:
+    """A reader of a document of whole characters. Raises AppError: further messages could not be written."""
+    halves: list[Problem] = []
+    check_texts(Reader({}, "", halves), document)
+    if halves:
+        raise AppError(halves)
+    return Reader(document, "", problems)
+
+
 def _head(reader: Reader, kind: str) -> Reader:
     version = reader.text("apiVersion", API_VERSION)
     if version != API_VERSION:
@@ -32,8 +41,7 @@ def _head(reader: Reader, kind: str) -> Reader:
 def load_app(document: Any) -> App:
     """Read an app definition (``kind: App``). Raises AppError with every problem."""
     problems: list[Problem] = []
-    reader = Reader(document, "", problems)
-    check_texts(reader, document)
+    reader = _document(document, problems)
     meta = _head(reader, "App")
     spec = reader.section("spec")
     app = App(**BUILDER.values(App, meta, {}, "metadata"), **BUILDER.values(App, spec, {}))
@@ -108,8 +116,7 @@ def _service_settings(parent: Reader, service: Service, usual: str) -> ServiceSe
 def load_cluster(document: Any, app: App) -> AppCluster:
     """Read a cluster's settings (``kind: AppCluster``) for an app. Raises AppError with every problem."""
     problems: list[Problem] = []
-    reader = Reader(document, "", problems)
-    check_texts(reader, document)
+    reader = _document(document, problems)
     meta = _head(reader, "AppCluster")
     spec = reader.section("spec")
     named = spec.text("app", app.name)

@@ -217,8 +217,9 @@ class Reader:
     def section(self, name: str) -> Reader:
         return Reader(self.raw(name), self.at(name), self.problems)
 
-    def known(self, name: str, value: str, names: Sequence[str], what: str) -> None:
-        if value and value not in names:
+    def known(self, name: str, value: str, names: Sequence[str], what: str, needed: bool = False) -> None:
+        """Refuse what is none of the names. An empty text says nothing, unless one is *needed*."""
+        if (value or needed) and value not in names:
             close = difflib.get_close_matches(value, names, 1)
             remedy = f"Did you mean {close[0]}?" if close else ""
             self.problem(name, f"a {what} of this app ({', '.join(names) or 'it has none'})", show(value), remedy)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from .declare import spec, text
-from .kubernetes import INT64, LABEL_NAME, LABEL_VALUE, SUBDOMAIN
+from .kubernetes import DNS_LABEL, INT64, LABEL_NAME, LABEL_VALUE, SUBDOMAIN
 
 # Texts as the API has them: a number is none.
 exact = partial(text, quoted=True)
@@ -126,7 +126,7 @@ class PodTerm:
     namespaceSelector: LabelSelector | None = field(
         default=None, metadata=spec("In which namespaces, by their labels.", "the cluster's own")
     )
-    namespaces: tuple[str, ...] = field(default=(), metadata=exact(SUBDOMAIN, "In which namespaces, by name."))
+    namespaces: tuple[str, ...] = field(default=(), metadata=exact(DNS_LABEL, "In which namespaces, by name."))
     matchLabelKeys: tuple[str, ...] = field(
         default=(), metadata=exact(LABEL_NAME, "Labels in which the pods and the member agree.")
     )

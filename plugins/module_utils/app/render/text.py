@@ -12,7 +12,8 @@ from typing import Any
 
 from ...plain import copied, quoted
 from ..model.kubernetes import SUBDOMAIN
-from ..model.reader import AppError, Problem, show
+from ..model.lines import check_lines
+from ..model.reader import AppError, Problem, Reader, show
 from ..model.types import ConfigFile
 from ..placeholders import scalar, substitute
 
@@ -45,12 +46,20 @@ def file_text(item: ConfigFile, override: Any, values: Mapping[str, Any]) -> str
     data = substitute(merge(item.data, override or {}), values, item.name)
     if item.format == "yaml":
         return yaml_text(data)
-    return properties(data) if item.format == "properties" else lines(data)
+    return properties(data) if item.format == "properties" else lines(data, item.name)
 
 
-def lines(data: Mapping[str, Any]) -> str:
-    """Lines by name, as they are: for readers that know no escapes, such as shells' and awk's."""
-    return "".join(f"{key}={scalar(data[key])}\n" for key in sorted(data))
+def lines(data: Mapping[str, Any], file: str) -> str:
+    """Lines by name, as they are: for readers that know no escapes, such as shells' and awk's.
+
+    Raises AppError for what would be other lines than those of the *file*'s names.
+    """
+    texts = {key: scalar(data[key]) for key in sorted(data)}
+    problems: list[Problem] = []
+    check_lines(Reader({}, "", problems), file, texts)
+    if problems:
+        raise AppError(problems)
+    return "".join(f"{key}={text}\n" for key, text in texts.items())
 
 
 _ESCAPES = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}

@@ -359,6 +359,55 @@ def test_templates_that_may_be_meant_are_mentioned():
     assert document.notes == ("{{ registry }} is taken as it is written: templates are not filled in here",)
 
 
+LONG = 400 * 1024
+UNTERMINATED = "expected JSON, found Unterminated string starting at in column 20. Compare the lines before it: "
+
+
+# Each takes minutes where what is looked for is looked for once more from each of its characters on.
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{" * (LONG // 2),
+        "{%" * (LONG // 2),
+        "{{" + " " * LONG + "x",
+        "{{-" + " " * LONG + "x",
+        "{{ include" + " " * LONG + "x",
+        "{{ (" * (LONG // 4),
+    ],
+)
+def test_a_long_text_that_is_nearly_a_template_is_read(text):
+    (document,) = parse(f"kind: App\na: '{text}'\n", "f")
+    assert document.data["a"] == text
+    assert document.notes == ()
+
+
+def test_a_long_text_with_an_open_template_in_it_is_mentioned_from_there():
+    (document,) = parse("kind: App\na: '{{ a {{ b }} {% c %}'\nd: '{% {{ {% e %}'\nf: '}} {{'\n", "f")
+    assert document.notes == (
+        "{{ a {{ b }} is taken as it is written: templates are not filled in here",
+        "{% {{ {% e %} is taken as it is written: templates are not filled in here",
+    )
+
+
+@pytest.mark.parametrize("end", ["", "\\", "[" * 100])
+def test_a_long_json_text_without_an_end_is_refused(end):
+    text = '{"kind":"App", "a":"' + '\\"' * (LONG // 2) + end
+    assert refusal(text).startswith(f"file.yaml, line 1: {UNTERMINATED}")
+
+
+def test_many_small_json_documents_have_their_lines():
+    count = LONG // 16
+    documents = parse('{"kind": "\\u0041"}\n' * count, "f")
+    assert [item.line for item in documents] == [*range(1, count + 1)]
+    assert documents[-1].data == {"kind": "A"}
+
+
+def test_a_long_line_beside_tabs_as_indentation_is_read():
+    (document,) = parse("kind: App\na:\n\tb: c \t\nd: x" + " " * LONG + "x \n", "f")
+    assert document.data == {"kind": "App", "a": {"b": "c"}, "d": "x" + " " * LONG + "x"}
+    assert document.notes == ("tabs were read as blanks",)
+
+
 def test_a_kustomization_is_no_definition():
     with pytest.raises(AppError) as error:
         pick(parse("kind: Kustomization\nresources: [app.yaml]", "f"), APP_KINDS)

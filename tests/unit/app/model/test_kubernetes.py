@@ -27,6 +27,7 @@ from test_schemas import FULL_APP, FULL_CLUSTER, problems
 ROLE = "spec.roles.0."
 SET = "spec.roles.worker."
 TERM = {"topologyKey": "rack", "labelSelector": {}}
+NODE = {"key": "metadata.name", "operator": "In", "values": ["node1"]}
 REQUIRED, PREFERRED = (f"{word}DuringSchedulingIgnoredDuringExecution" for word in ("required", "preferred"))
 
 
@@ -59,11 +60,18 @@ APPS: list[tuple[str, Any, str]] = [
     (f"{ROLE}config_files.0.path", "/etc/a:ro", "expected an absolute path without .. and colons"),
     (f"{ROLE}image", "Registry/UPPER", "image: expected an image such as registry.example:5000/apps/spark:4.3.0"),
     (f"{ROLE}image", "a:b:c", "image: expected an image"),
-    (f"{ROLE}image", "a@sha256:12", "image: expected an image"),
+    (
+        f"{ROLE}image",
+        "a@sha256:12",
+        "image: expected an image such as registry.example:5000/apps/spark:4.3.0, in lower case but for the tag, "
+        "with a whole digest or none, found 'a@sha256:12'",
+    ),
     (f"{ROLE}resources", {"limits": {"gpu": 1}}, "resources.limits: expected a resource with its domain such as"),
     (f"{ROLE}resources", {"requests": {"a b/c": 1}}, "resources.requests: expected a resource with its domain"),
     (f"{ROLE}termination_grace_seconds", 2**31, "termination_grace_seconds: expected a whole number from 1 to"),
     (f"{ROLE}probes.readiness.period", 2**31, "period: expected a whole number from 1 to 2147483647"),
+    (f"{ROLE}resources", {"memory_limit": "9" * 5000}, "memory_limit: expected a Kubernetes quantity such as"),
+    (f"{ROLE}resources", {"cpu_limit": "0." + "9" * 5000}, "cpu_limit: expected a Kubernetes quantity such as"),
     (f"{ROLE}cardinality", "5000000000+", "cardinality: expected a number of members"),
     ("spec.services.0.id", "a--b", "expected a name of lower-case letters, digits and single dashes"),
     ("spec.services.0.port", None, "port: expected a whole number from 1 to 65535, found nothing"),
@@ -103,6 +111,22 @@ PROPERTIES = {"name": "a", "path": "/a", "format": "properties"}
 APPS += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "format": kind, "data": {"spark": {"a": 1}}}, "Write spark.NAME for a")
     for kind in ("properties", "lines")
+]
+LINES = {**PROPERTIES, "format": "lines"}
+ONE_LINE = "a text of one line, found a line break. Remove it: what follows would be an entry of its own."
+APPS += [
+    *(
+        (
+            f"{ROLE}config_files.0",
+            {**LINES, "data": {name: "b"}},
+            f"config_files[0].data: expected a name without = and line breaks, found {name!r}. Rename it.",
+        )
+        for name in ("", "A=B", "A\nB", "A\rB")
+    ),
+    *(
+        (f"{ROLE}config_files.0", {**LINES, "data": {"A": value}}, f"config_files[0].data.A: expected {ONE_LINE}")
+        for value in ("b\nC=d", "b\n", "b\rc")
+    ),
 ]
 APPS_BETWEEN += [
     (f"{ROLE}config_files.0", {**PROPERTIES, "data": {8080: "a"}}, "expected texts as keys, found 8080"),
@@ -159,6 +183,22 @@ CLUSTERS: list[tuple[str, Any, str]] = [
     (f"{SET}affinity", {"nodeAfinity": {}}, "an unknown field. Did you mean nodeAffinity?"),
     (f"{SET}affinity", [], "affinity: expected a mapping, found an empty list"),
     (f"{SET}affinity", nodes(key="a", operator="Is"), "operator: expected one of In, NotIn, Exists"),
+    (
+        f"{SET}affinity",
+        nodes(key="a", operator=""),
+        "operator: expected one of In, NotIn, Exists, DoesNotExist, Gt, Lt",
+    ),
+    (f"{SET}affinity", nodes(key="a"), "matchExpressions[0].operator: expected a text, found nothing"),
+    (
+        f"{SET}affinity",
+        {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [{"matchFields": [{**NODE, "key": ""}]}]}}},
+        "matchFields[0].key: expected one of metadata.name, found ''",
+    ),
+    (
+        f"{SET}affinity",
+        {"podAffinity": {REQUIRED: [{**TERM, "labelSelector": {"matchExpressions": [{"key": "a", "operator": ""}]}}]}},
+        "operator: expected one of In, NotIn, Exists, DoesNotExist, found ''",
+    ),
     (f"{SET}affinity", nodes(key="a", operator="In"), "values: expected at least one with operator In, found none"),
     (f"{SET}affinity", nodes(key="a", operator="Exists", values=["b"]), "values: expected none with operator Exists"),
     (f"{SET}affinity", nodes(key="a", operator="In", values=[1]), "values[0]: expected a text, found 1"),
@@ -172,6 +212,14 @@ CLUSTERS: list[tuple[str, Any, str]] = [
     (f"{SET}affinity", {"podAffinity": {PREFERRED: [{"podAffinityTerm": TERM}]}}, "weight: expected a whole number"),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: [{}]}}, "topologyKey: expected a label's name"),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: TERM}}, "expected a list, found a mapping"),
+    *(
+        (
+            f"{SET}affinity",
+            {"podAntiAffinity": {REQUIRED: [{**TERM, "namespaces": [name]}]}},
+            f"namespaces: expected a name of at most 63 lower-case letters, digits and dashes, found {name!r}",
+        )
+        for name in ("a.b", "", "-a", "A", "a" * 64)
+    ),
     (f"{SET}service_account", "Not Valid", "service_account: expected a name of at most 253 lower-case letters"),
     (f"{SET}storage", {"data": {"storage_class": "Fast SSD"}}, "storage.data.storage_class: expected a name"),
     (f"{SET}volumes", [{"claim": "My claim", "path": "/c"}], "volumes[0].claim: expected a name"),
@@ -239,6 +287,32 @@ def test_settings_that_kubernetes_would_refuse_are_refused(path, value, message)
     assert len(set(found)) == len(found)
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"A": "b\nC=d"}, f"spec.roles.master.config.p.A: expected {ONE_LINE}"),
+        (
+            {"A=B": "c"},
+            "spec.roles.master.config.p: expected a name without = and line breaks, found 'A=B'. Rename it.",
+        ),
+    ],
+)
+def test_settings_for_a_file_of_lines_are_lines(data, message):
+    app = load_app(changed(APP, f"{ROLE}config_files.0", {**LINES, "name": "p"}))
+    with pytest.raises(AppError) as refused:
+        load_cluster(changed(CLUSTER, "spec.roles.master.config", {"p": data}), app)
+    assert str(refused.value) == message
+
+
+def test_what_a_placeholder_makes_of_a_line_is_one_line():
+    app = changed(APP, "spec.parameters", [{"name": "note", "default": "a"}])
+    app = load_app(changed(app, f"{ROLE}config_files.0", {**LINES, "data": {"A": "see $(parameters.note)"}}))
+    stages(load_cluster(CLUSTER, app))
+    with pytest.raises(AppError) as refused:
+        stages(load_cluster(changed(CLUSTER, "spec.parameters", {"note": "a\nB=c"}), app))
+    assert str(refused.value) == f"a.A: expected {ONE_LINE}"
+
+
 @pytest.mark.parametrize(("path", "value", "message"), [case for case in APPS if "5000000000" not in str(case)])
 def test_the_definitions_schema_refuses_it_too(path, value, message):
     assert problems("App", changed(APP, path, value)), message
@@ -255,6 +329,7 @@ GOOD = [
     (f"{SET}tolerations", [{"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 0}]),
     (f"{SET}affinity", nodes(key="a", operator="Gt", values=["3"])),
     (f"{SET}affinity", {"podAntiAffinity": {REQUIRED: [TERM]}}),
+    (f"{SET}affinity", {"podAffinity": {REQUIRED: [{**TERM, "namespaces": ["a", "2024", "a" * 63]}]}}),
     (f"{SET}affinity", {}),
     (f"{SET}pod_labels", {"example.com/tier": "", "a": "1.2_3", "app.kubernetes.io/version": "3"}),
     (f"{SET}pod_annotations", {"Example.com/note": "any text\nat all"}),
@@ -315,6 +390,45 @@ def test_a_name_that_is_put_together_has_an_end():
         stages(load_cluster(changed(cluster, "spec.roles", chosen), load_app(long)))
 
 
+def of_roles(count: int, name: str = "r", package: bool = True) -> Any:
+    roles = [{"id": f"{name}{number:02}", "image": "x"} for number in range(count)]
+    if package:
+        roles[0]["guest"] = {"package": "https://x/y.tgz"}
+    return load_app(changed(APP, "spec", {"roles": roles}))
+
+
+def searched(cluster: Any, app: Any) -> list[str]:
+    """The domains in which the first role's members look for others."""
+    made = [item for stage in stages(load_cluster(cluster, app), {"configure": ""}) for item in stage.objects]
+    first = next(item for item in made if item["kind"] == "StatefulSet")
+    return first["spec"]["template"]["spec"].get("dnsConfig", {}).get("searches", [])
+
+
+def test_domains_that_are_searched_have_a_number():
+    cluster = changed(CLUSTER, "spec", {})
+    assert searched(cluster, of_roles(33, package=False)) == []
+    assert len(searched(cluster, of_roles(32))) == 32
+    with pytest.raises(AppError) as refused:
+        load_cluster(cluster, of_roles(33))
+    assert str(refused.value) == (
+        "spec.roles: expected at most 32 roles beside a config package, found 33. Its members search the domain "
+        "of each role. Make two apps of it."
+    )
+
+
+def test_domains_that_are_searched_have_a_length():
+    cluster = changed(changed(CLUSTER, "spec", {}), "metadata", {"name": "c" * 19, "namespace": "n" * 42})
+    app = of_roles(20, "a-role-of-some-kin")
+    found = len(" ".join(searched(cluster, app)))
+    assert 2048 - 20 < found <= 2048
+    with pytest.raises(AppError) as refused:
+        load_cluster(changed(cluster, "metadata.name", "c" * 20), app)
+    assert str(refused.value) == (
+        "metadata.name: expected names that make at most 2048 characters of search domains beside a config package, "
+        f"found {found + 20} characters. Shorten the names of the cluster, its namespace or its roles."
+    )
+
+
 def test_a_node_port_belongs_to_one_service():
     ports = {name: {"type": "NodePort", "node_port": 30080} for name in ("api", "data")}
     with pytest.raises(AppError) as refused:
@@ -326,9 +440,15 @@ def test_a_node_port_belongs_to_one_service():
 
 
 def test_half_a_character_is_no_text():
-    for document in (changed(APP, f"{ROLE}env", {"A": "\ud800"}), changed(APP, "metadata.description", "a\udfff")):
-        with pytest.raises(AppError, match="expected texts of whole characters"):
+    for document in (
+        changed(APP, f"{ROLE}env", {"A": "\ud800"}),
+        changed(APP, "metadata.description", "a\udfff"),
+        changed(APP, f"{ROLE}\ud800", 1),
+    ):
+        with pytest.raises(AppError, match="expected texts of whole characters") as refused:
             load_app(document)
+        # Other messages would have it too, and could not be written.
+        assert str(refused.value).encode()
 
 
 def test_a_large_cluster_is_rendered_in_seconds():
@@ -453,6 +573,17 @@ def test_a_labels_value_is_kubernetes(text):
         ("[2001:db8::1]:5000/a", True),
         ("a@sha256:" + "0" * 64, True),
         ("a:1@sha256:" + "0" * 64, True),
+        ("a@sha384:" + "0f" * 48, True),
+        ("a@sha512:" + "0f" * 64, True),
+        ("[2001:db8::1]:5000/" + "a" * 300 + ":1@sha512:" + "0f" * 64, True),
+        ("a@sha256:" + "0" * 63, False),
+        ("a@sha256:" + "0" * 65, False),
+        ("a@sha256:" + "A" * 64, False),
+        ("a@sha384:" + "0" * 64, False),
+        ("a@sha512:" + "0" * 64, False),
+        ("a@sha1:" + "0" * 40, False),
+        ("a@md5:" + "0" * 32, False),
+        ("a@", False),
         ("https://a/b", False),
         ("a/B", False),
         ("a//b", False),

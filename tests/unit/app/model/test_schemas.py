@@ -163,6 +163,7 @@ BETWEEN_PARTS = (
     "Did you mean min",
     "expected a role of this app",
     "expected a service",
+    "expected a parameter",
     "a name that is used once",
     "an order in which roles can start",
     "at most one primary service",

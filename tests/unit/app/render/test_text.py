@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible_collections.baremetal.bigdata.plugins.module_utils.app.model.reader import AppError
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.text import lines, properties
 from hypothesis import given
 from hypothesis import strategies as st
@@ -91,11 +92,24 @@ def test_an_ordinary_value_is_as_it_is(value, written):
     assert properties({"spark.a": value}) == f"spark.a={written}\n"
 
 
-@pytest.mark.parametrize("write", [properties, lines])
+@pytest.mark.parametrize("write", [properties, lambda data: lines(data, "a.conf")])
 def test_names_are_in_order(write):
     assert write({"b": 1, "B": "x"}) == "B=x\nb=1\n"
 
 
 @pytest.mark.parametrize("value", ["C:\\x", "é", " b", "a=b#c", 0.5, 8080, ""])
 def test_lines_have_no_escapes(value):
-    assert lines({"EGO_A": value}) == f"EGO_A={value}\n"
+    assert lines({"EGO_A": value}, "site.conf") == f"EGO_A={value}\n"
+
+
+def test_each_line_is_what_was_meant():
+    with pytest.raises(AppError) as refused:
+        lines({"": "a", "b=c": "d", "e\nf": "g", "h": "i\nj=k", "l": "m\r", "n": "o=p"}, "site.conf")
+    name, text = "expected a name without = and line breaks, found", "expected a text of one line, found a line break"
+    assert str(refused.value).split("\n") == [
+        f"site.conf: {name} ''. Rename it.",
+        f"site.conf: {name} 'b=c'. Rename it.",
+        f"site.conf: {name} 'e\\nf'. Rename it.",
+        f"site.conf.h: {text}. Remove it: what follows would be an entry of its own.",
+        f"site.conf.l: {text}. Remove it: what follows would be an entry of its own.",
+    ]

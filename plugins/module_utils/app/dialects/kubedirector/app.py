@@ -20,6 +20,7 @@ PERSISTED_FOR_PACKAGE = ("/etc", "/opt", "/usr")
 PERSISTED_FOR_NEW_LAYOUT = ("/etc", "/opt/guestconfig", "/var/log/guestconfig", "/usr/local/bin", "/usr/local/lib")
 _EVENTS = ("configure", "addnodes", "delnodes")
 _ROLE_ID = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_CARDINALITY = r"[0-9]{1,60}\+?"
 _SERVICE_ID = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _PACKAGE = r"(file|https?)://.+\.tgz"
 
@@ -271,7 +272,7 @@ def _read_role(
     notes: list[str],
 ) -> Role:
     name = reader.text("id", None, _ROLE_ID, "a name of letters, digits, dashes, dots and underscores", 63)
-    cardinality = reader.text("cardinality", None, r"\d+\+?", "a number of members such as 1, 3 or 2+")
+    cardinality = reader.text("cardinality", None, _CARDINALITY, "a number of members such as 1, 3 or 2+")
     image = _image(reader, "imageRepoTag", defaults["old"]) or defaults["image"]
     if not image:
         reader.problem("imageRepoTag", "an image", "nothing", "Set it here, or defaultImageRepoTag for all roles.")
@@ -297,7 +298,7 @@ def _read_role(
         id=name,
         name=slug(name, 20, "r", taken),
         path=reader.path,
-        cardinality=cardinality if re.fullmatch(r"\d+\+?", cardinality) else "0+",
+        cardinality=cardinality if re.fullmatch(_CARDINALITY, cardinality) else "0+",
         image=image,
         package=package,
         persist_dirs=directories if directories is not None else defaults["directories"],

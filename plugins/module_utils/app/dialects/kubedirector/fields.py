@@ -99,7 +99,7 @@ class KubeDirectorReader(Reader):
 
     def integer(self, name: str, default: int | None, low: int, high: int | None = None) -> int | None:
         value = self.raw(name)
-        if isinstance(value, str) and re.fullmatch(r"-?[0-9]+", value):
+        if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,60}", value):
             found: list[Problem] = []
             own = Reader({name: int(value)}, "", found)
             number = own.integer(name, default, low, high)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ....plain import copied
+from ...model.checks import check_texts
 from ...model.reader import Problem, Reader, show
 from ...model.types import API_VERSION, GUEST_EVENTS
 from ..changes import record
@@ -59,8 +60,13 @@ def translate(
     ``called`` is the name in names and labels of a KubeDirectorCluster that has one already.
     ``images`` replaces images by role, under either name of the role. Raises DialectError with every problem.
     """
+    _whole(definition, "definition")
+    _whole(cluster, "cluster")
+    _whole(images, "images", "images")
     if cluster is None:
         cluster = minimal_cluster(definition)
+    if not isinstance(cluster, Mapping):
+        raise DialectError([Problem("(document)", "a mapping", show(cluster))], "cluster")
     if not is_kubedirector(definition):
         if is_kubedirector(cluster):
             problem = Problem(
@@ -73,9 +79,10 @@ def translate(
         own = copied(dict(cluster))
         if namespace and isinstance(own.get("metadata"), Mapping):
             own["metadata"] = {**own["metadata"], "namespace": namespace}
-        specified = definition.get("spec") if isinstance(definition, Mapping) else None
-        roles = specified.get("roles") if isinstance(specified, Mapping) else None
-        names = {str(item.get("id")): str(item.get("id")) for item in roles or [] if isinstance(item, Mapping)}
+        roles = _mapping(_mapping(definition).get("spec")).get("roles")
+        # What is no list of roles is named by who loads it.
+        listed = roles if isinstance(roles, (list, tuple)) else ()
+        names = {str(item.get("id")): str(item.get("id")) for item in listed if isinstance(item, Mapping)}
         return Translation(copied(definition), _with_images(own, images, names), [], record(own))
 
     notes: list[str] = []
@@ -88,7 +95,7 @@ def translate(
         former = slug(str(head["id"]), 40, "c")
     else:
         # Settings of ours for a definition of KubeDirector's: a role has a volume if they name one.
-        own = copied(dict(cluster)) if isinstance(cluster, Mapping) else {}
+        own = copied(dict(cluster))
         spec = _mapping(own.get("spec"))
         settings = _mapping(spec.get("roles"))
         volumes = {}
@@ -100,8 +107,16 @@ def translate(
             own["metadata"] = {**own["metadata"], "namespace": namespace}
     names = {**{role.id: role.name for role in app.roles}, **{role.name: role.name for role in app.roles}}
     own = _with_images(own, images, names)
-    former = former if former != (own.get("metadata") or {}).get("name") else ""
+    former = former if former != _mapping(own.get("metadata")).get("name") else ""
     return Translation(_emit_app(app, volumes), own, notes, record(cluster), former)
+
+
+def _whole(value: Any, document: str, path: str = "") -> None:
+    """Refuse halves of characters, which Ansible's variables can hold: neither a name nor a digest is made of them."""
+    problems: list[Problem] = []
+    check_texts(Reader({}, path, problems), value)
+    if problems:
+        raise DialectError(problems, document)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -116,12 +131,22 @@ def _with_images(cluster: dict[str, Any], images: Mapping[str, str] | None, name
         if not isinstance(image, str) or not image or re.search(r"\s", image):
             reader.problem(str(role), "an image such as registry.example/app:1.0", show(image))
         elif role in names:
-            spec = cluster["spec"] = dict(cluster.get("spec") or {})
-            roles = spec["roles"] = dict(spec.get("roles") or {})
-            roles[names[role]] = {**(roles.get(names[role]) or {}), "image": image}
+            _set_image(cluster, names[role], image)
     if problems:
         raise DialectError(problems, "images")
     return cluster
+
+
+def _set_image(cluster: dict[str, Any], role: str, image: str) -> None:
+    """Set a role's image in a cluster. What is no mapping there stays: who loads the cluster names it."""
+    settings = cluster
+    for name in ("spec", "roles", role):
+        given = settings.get(name)
+        if given is not None and not isinstance(given, Mapping):
+            return
+        settings[name] = dict(given or {})
+        settings = settings[name]
+    settings["image"] = image
 
 
 def minimal_cluster(definition: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from ansible_collections.baremetal.bigdata.plugins.module_utils.app.render.guest
 from ansible_collections.baremetal.bigdata.plugins.module_utils.app.run.guest import config_meta
 from ansible_collections.baremetal.bigdata.plugins.module_utils.kube.quantity import quantity
 from ansible_collections.baremetal.bigdata.plugins.plugin_utils.guest_agent import agent_programs
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[4] / "fixtures/kubedirector"
@@ -426,6 +426,148 @@ def test_our_own_dialect_passes_through():
     assert "roles" not in OWN_CLUSTER["spec"]
     alone = translate(OWN_APP, images={"server": "x:1"})
     assert load_cluster(alone.cluster, load_app(alone.app)).roles["server"].members == 1
+
+
+@pytest.mark.parametrize("roles", [5, -1, True, 1.5, "server", {"server": {}}])
+def test_what_is_no_list_of_roles_is_named_by_the_loader(roles):
+    bad = changed(OWN_APP, "spec/roles", roles)
+    for chosen in (OWN_CLUSTER, None):
+        with pytest.raises(AppError, match=r"spec\.roles: expected a list, found "):
+            load_app(translate(bad, chosen).app)
+
+
+@pytest.mark.parametrize("images", [None, {"server": "x:1"}])
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("metadata", "metadata: expected a mapping, found "),
+        ("spec", "spec: expected a mapping, found "),
+        ("spec/roles", "spec.roles: expected a mapping, found "),
+        ("spec/roles/server", "spec.roles.server: expected a mapping, found "),
+    ],
+)
+@pytest.mark.parametrize("value", [5, True, "x", [], [1], [{"secretKeys": 5}]])
+def test_settings_of_another_shape_are_named_by_the_loader(path, message, value, images):
+    found = translate(OWN_APP, changed(OWN_CLUSTER, path, value), images=images)
+    with pytest.raises(AppError) as error:
+        load_cluster(found.cluster, load_app(found.app))
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize("chosen", [5, True, "x", [1], []])
+@pytest.mark.parametrize("name", ["own", "spark"])
+def test_a_cluster_is_a_mapping(name, chosen):
+    with pytest.raises(DialectError, match=r"^\(document\): expected a mapping, found ") as error:
+        translate(OWN_APP if name == "own" else definition(name), chosen)
+    assert error.value.document == "cluster"
+
+
+HALF = "expected texts of whole characters, found half a character, \\ud800. Write the character itself."
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "value", "where"),
+    [
+        ("definition", "metadata/name", "a\ud800", "metadata.name"),
+        ("definition", "spec/roles/0/id", "a\ud800", "spec.roles[0].id"),
+        ("definition", "spec/config/configMeta", {"a\ud800": "x"}, "spec.config.configMeta"),
+        ("definition", "a\ud800", ["\ud800"], "(document)"),
+        ("cluster", "metadata/name", "a\ud800", "metadata.name"),
+        ("cluster", "spec/connections/clusters", ["a\ud800"], "spec.connections.clusters[0]"),
+        ("cluster", "spec/roles/0/secretKeys/0/value", "a\ud800", "spec.roles[0].secretKeys[0].value"),
+        ("images", "extra", "a\ud800", "images.extra"),
+    ],
+)
+def test_half_a_character_is_no_text(document, path, value, where):
+    """Ansible's own variables can hold one. It cannot be written, nor can a message with it."""
+    good = {"definition": definition("everything"), "cluster": cluster("everything"), "images": {"extra": "x"}}
+    bad = {**good, document: changed(good[document], path, value)}
+    with pytest.raises(DialectError) as error:
+        translate(bad["definition"], bad["cluster"], images=bad["images"])
+    assert (str(error.value.problems[0]), error.value.document) == (f"{where}: {HALF}", document)
+    assert str(error.value).encode()
+    if document == "definition":
+        with pytest.raises(DialectError, match=HALF[:30]):
+            translate(bad["definition"])
+    if document == "cluster":
+        assert forbidden_changes(translate(good["definition"], good["cluster"]).record, bad["cluster"], False) == []
+
+
+def test_half_a_character_is_no_text_in_our_own_dialect():
+    for app, chosen in ((OWN_APP, {**OWN_CLUSTER, "a": "\ud800"}), ({**OWN_APP, "a": "\ud800"}, None)):
+        with pytest.raises(DialectError) as error:
+            translate(app, chosen)
+        assert str(error.value) == f"a: {HALF}"
+
+
+@pytest.mark.parametrize(
+    ("document", "path"),
+    [
+        ("definition", "spec/roles/0/cardinality"),
+        ("definition", "spec/configSchemaVersion"),
+        ("definition", "spec/roles/0/minResources/memory"),
+        ("cluster", "spec/roles/0/members"),
+        ("cluster", "spec/roles/0/resources/limits/memory"),
+    ],
+)
+def test_a_number_without_an_end_is_none(document, path):
+    """Python reads no number of so many digits, and says so by an error of its own."""
+    given = {"definition": definition("everything"), "cluster": cluster("everything")}
+    given[document] = changed(given[document], path, "9" * 5000)
+    with pytest.raises(DialectError, match=r"found '9{200}' and 4800 characters more"):
+        translate(given["definition"], given["cluster"])
+
+
+TEXTS = st.characters() | st.just("\ud800")
+KEYS = st.sampled_from(["id", "name", "roles", "spec", "members", "\ud800"]) | st.integers() | st.booleans()
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(TEXTS, max_size=6) | st.binary(max_size=1),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def spots(node, path=()):
+    """Every place of a document."""
+    inner = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [path, *(spot for key, value in inner for spot in spots(value, (*path, key)))]
+
+
+def replaced(node, path, value):
+    """A copy with the value at a place."""
+    if not path:
+        return value
+    if isinstance(node, dict):
+        return {key: replaced(item, path[1:], value) if key == path[0] else item for key, item in node.items()}
+    return [replaced(item, path[1:], value) if number == path[0] else item for number, item in enumerate(node)]
+
+
+DOCUMENTS = [
+    (OWN_APP, {**OWN_CLUSTER, "spec": {"app": "demo", "roles": {"server": {"image": "x", "storage": {}}}}}),
+    (definition("everything"), cluster("everything")),
+    (definition("spark"), translate(definition("spark"), cluster("spark")).cluster),
+]
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_nothing_crashes_the_translation(data):
+    app, chosen = data.draw(st.sampled_from(DOCUMENTS))
+    value = data.draw(ANYTHING)
+    if data.draw(st.booleans()):
+        app = replaced(app, data.draw(st.sampled_from(spots(app))), value)
+    else:
+        chosen = replaced(chosen, data.draw(st.sampled_from(spots(chosen))), value)
+    images = data.draw(st.sampled_from([None, {"server": "x"}, {"spark-master": "x"}]))
+    says = ""
+    try:
+        found = translate(app, chosen, data.draw(st.sampled_from(["", "n"])), images=images)
+        load_cluster(found.cluster, load_app(found.app))
+        forbidden_changes(found.record, chosen or {})
+    except AppError as error:
+        says = str(error)
+    # It can be written.
+    says.encode()
 
 
 def test_our_settings_fit_a_definition_of_kubedirectors():
