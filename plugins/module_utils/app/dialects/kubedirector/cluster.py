@@ -14,7 +14,7 @@ from typing import Any
 from ....kube.quantity import quantity
 from ....plain import copied
 from ...model.reader import Problem, show
-from ...model.types import SERVICE_TYPES
+from ...model.types import AGENT_PATH, GUEST_PATH, SERVICE_TYPES
 from .app import App, Role, persist_dirs
 from .fields import OBJECT_NAME, DialectError, KubeDirectorReader, object_name, read_head
 
@@ -26,7 +26,7 @@ _PLACEHOLDER = re.compile(r"\$\([a-z][a-z0-9_.-]*\)")
 # Raw devices of a member, each a volume of its own; as many as a host may have local volumes below one directory.
 _MAX_DEVICES = 100
 _SYSTEMD_PATHS = ("/run", "/run/lock", "/tmp")
-_GUEST_PATHS = ("/run/baremetal-bigdata/guest", "/run/baremetal-bigdata/agent")
+_GUEST_PATHS = (GUEST_PATH, AGENT_PATH)
 
 
 @dataclass
