@@ -38,7 +38,8 @@ RETURN = r"""
 _value:
   description: The command.
   type: str
-  sample: ansible-playbook -i site baremetal.bigdata.reset -e '{"reset_confirm": "Site A"}'
+  sample: >-
+    ansible-playbook -i site baremetal.bigdata.reset -e '{"reset_confirm": "Site A"}'
 """
 
 import json
