@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module of the collection in a process of its own, as Ansible runs it on a host."""
+"""A module or a playbook of the collection in a process of its own, as Ansible and its users run them."""
 
 from __future__ import annotations
 
@@ -28,3 +28,20 @@ def run_module(module: ModuleType, parameters: dict[str, Any]) -> dict[str, Any]
     )
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
+
+
+def run_playbook(inventory: Path, playbook: Path, *options: str) -> tuple[int, str]:
+    """Exit code and output of ansible-playbook from the checkout, with its configuration and nothing else's."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+    program = Path(sys.executable).with_name("ansible-playbook")
+    done = subprocess.run(
+        [str(program), "-i", str(inventory), str(playbook), *options],
+        env=own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from running import run_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = {"kubelet": "settings.yml", "flannel": "network.yml"}
@@ -32,23 +31,7 @@ def play(tmp_path):
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))
         task = {"ansible.builtin.import_role": {"name": f"baremetal.bigdata.{role}", "tasks_from": STEPS[role]}}
         (tmp_path / "play.json").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": [task]}]))
-        own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        done = subprocess.run(
-            [
-                str(Path(sys.executable).with_name("ansible-playbook")),
-                "-i",
-                str(tmp_path / "inventory.json"),
-                str(tmp_path / "play.json"),
-            ],
-            env=own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, done.stdout
+        return run_playbook(tmp_path / "inventory.json", tmp_path / "play.json")
 
     return run
 

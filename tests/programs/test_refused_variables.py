@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from running import run_playbook
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = ("mirror", "etcd", "kube_control_plane", "kube_node", "k8s_cluster")
@@ -34,27 +33,8 @@ def play(tmp_path):
             }
         }
         (tmp_path / "inventory.json").write_text(json.dumps(inventory))
-        command = [
-            "ansible-playbook",
-            "-i",
-            str(tmp_path / "inventory.json"),
-            str(playbook),
-            "-e",
-            json.dumps(arguments),
-            *options,
-        ]
-        own = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name(command[0])), *command[1:]],
-            env=own | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, re.sub(r"\s+", " ", done.stdout)
+        code, output = run_playbook(tmp_path / "inventory.json", playbook, "-e", json.dumps(arguments), *options)
+        return code, re.sub(r"\s+", " ", output)
 
     return run
 

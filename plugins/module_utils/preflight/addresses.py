@@ -13,16 +13,18 @@ API_PORT = "6443"
 UNSUPPORTED = "since IPv6, alone or beside IPv4, is not supported yet"
 
 # Addresses by which no other host reaches one (RFC 6890), and why.
-_NOT_REACHED = (
-    ("0.0.0.0/32", "an address that stands for any"),
-    ("0.0.0.0/8", "an address that no host has"),
-    ("127.0.0.0/8", "an address by which every host reaches itself alone"),
-    ("169.254.0.0/16", "an address that holds on one link alone"),
-    ("224.0.0.0/4", "an address of many hosts (multicast)"),
-    ("255.255.255.255/32", "an address of all hosts (broadcast)"),
-    ("240.0.0.0/4", "a reserved address"),
+_NOT_REACHED = tuple(
+    (ipaddress.ip_network(network), reason)
+    for network, reason in (
+        ("0.0.0.0/32", "an address that stands for any"),
+        ("0.0.0.0/8", "an address that no host has"),
+        ("127.0.0.0/8", "an address by which every host reaches itself alone"),
+        ("169.254.0.0/16", "an address that holds on one link alone"),
+        ("224.0.0.0/4", "an address of many hosts (multicast)"),
+        ("255.255.255.255/32", "an address of all hosts (broadcast)"),
+        ("240.0.0.0/4", "a reserved address"),
+    )
 )
-LOOPBACK = "127.0.0.0/8"
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
@@ -54,7 +56,7 @@ def why_not_reached(address: object, loopback: bool = False) -> str:
     """Why no other host reaches one by this IPv4 address; empty where it does. *loopback*: a host itself is meant."""
     known = as_address(address)
     for network, reason in _NOT_REACHED:
-        if known is not None and known in ipaddress.ip_network(network) and not (loopback and network == LOOPBACK):
+        if known is not None and known in network and not (loopback and network.is_loopback):
             return reason
     return ""
 

@@ -397,12 +397,12 @@ def _rule_network(host: _Host) -> list[Finding]:
                 "set cluster_node_address for the host",
             )
         )
-    elif why_not_reached(address):
+    elif unreached := why_not_reached(address):
         findings.append(
             host.finding(
                 "node_address",
                 f"{variable} to be an address by which other hosts reach this one",
-                f"{address}: {why_not_reached(address)}",
+                f"{address}: {unreached}",
                 "set cluster_node_address to the host's address in the cluster's network",
             )
         )
